@@ -1,0 +1,1 @@
+"""Recording to clips: resample, window, orient, project, derive."""

@@ -1,0 +1,1 @@
+"""The store: immutable shards, indexes, selections, ledgers, export."""

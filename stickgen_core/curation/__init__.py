@@ -1,0 +1,1 @@
+"""Scores, safety critic, dedupe, splits, balanced merge and selection, each drop with its reason."""

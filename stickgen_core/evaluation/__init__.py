@@ -1,0 +1,1 @@
+"""Checkpoints and corpus to reports: evaluator, metrics, honesty rows, statistics."""

@@ -1,0 +1,1 @@
+"""Checkpoint and prompt to checked motion."""

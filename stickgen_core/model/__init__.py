@@ -1,0 +1,1 @@
+"""Configuration to module: transformer, heads, objective, sampler, adapters."""

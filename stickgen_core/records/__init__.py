@@ -1,0 +1,1 @@
+"""What makes a result checkable: named seeds, content digests, manifests, atomic publishing, environment, runs, retention."""

@@ -1,0 +1,1 @@
+"""Motion to pictures: strokes, video, `.motion` files, the viewer."""

@@ -1,0 +1,80 @@
+"""The registry of motion sources: one YAML a data set, checked, frozen, and known to everything by its name."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, field_validator
+
+from stickgen_core.config import Section, config_hash, load
+from stickgen_core.errors import ConfigError
+
+Retention = Literal["critical", "recommended", "optional", "discardable"]
+
+# Rotation of the source's axes to right-handed Y up; proper rotations only, so that left stays left.
+Axes = Literal["y_up", "z_up"]
+
+
+class Licence(Section):
+    """What may be done with the data; `share_derived` decides whether clips made from it may enter a bundle."""
+
+    name: str
+    url: str = ""
+    share_derived: bool = False
+    note: str = ""
+
+
+class SourceSpec(Section):
+    """One data set: how it is read, where it comes from, under which terms.
+
+    Files of `configs/datasets/`; the file's stem is the name.
+    """
+
+    name: str = ""
+    title: str
+    reader: str
+    kind: Literal["real", "synthetic"] = "real"
+    profiles: tuple[str, ...] = ()
+    axes: Axes = "y_up"
+    fps: float | None = None
+    skeleton: str = "smpl22"
+    needs: tuple[str, ...] = ()
+    licence: Licence
+    citation: str = ""
+    register_at: str = ""
+    layout: tuple[str, ...] = ()
+    expected: Mapping[str, int] = Field(default_factory=dict)
+    splits: Mapping[str, str] = Field(default_factory=dict)
+    labels: Mapping[str, str] = Field(default_factory=dict)
+    retention: Retention = "recommended"
+    train_only: bool = False
+    options: Mapping[str, Any] = Field(default_factory=dict)
+
+    @field_validator("citation")
+    @classmethod
+    def _bibtex(cls, value: str) -> str:
+        if value and not value.lstrip().startswith("@"):
+            raise ValueError("expected BibTeX that starts with @")
+        return value
+
+    def digest(self) -> str:
+        """Changes when anything a reader could see changes."""
+        return config_hash(self)
+
+
+def load_registry(folder: Path, profile: str | None = None) -> dict[str, SourceSpec]:
+    """Every data set of a folder by name, sorted; with a profile, only those meant for it (no list means all)."""
+    specs = {}
+    for path in sorted(folder.glob("*.yaml")):
+        spec = load(SourceSpec, [path], base={"name": path.stem})
+        if spec.name != path.stem:
+            raise ConfigError(f"{path}: name {spec.name!r} differs from the file's name")
+        if profile is None or not spec.profiles or profile in spec.profiles:
+            specs[spec.name] = spec
+    if not specs:
+        raise ConfigError(f"{folder}: no data set for profile {profile!r}; expected *.yaml files")
+    for spec in specs.values():
+        for need in spec.needs:
+            if need not in specs:
+                raise ConfigError(f"{folder / spec.name}.yaml: needs {need!r}, which is not a registered data set")
+    return specs

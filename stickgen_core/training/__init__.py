@@ -1,0 +1,1 @@
+"""Corpus and configuration to checkpoint."""
