@@ -63,9 +63,10 @@ class Clip:
         """The scalars and texts that the digest covers, as JSON values."""
         return {
             "id": self.id, "source": self.source, "origin": self.origin,
-            "texts": [[t.text, t.start_s, t.end_s, t.kind, t.actor] for t in self.texts],
-            "source_fps": self.source_fps, "window_s": list(self.window_s), "origin_xz_m": list(self.origin_xz_m),
-            "yaw_rad": self.yaw_rad, "camera_source": self.camera_source, "licence": self.licence,
+            "texts": [[t.text, float(t.start_s), float(t.end_s), t.kind, None if t.actor is None else int(t.actor)] for t in self.texts],
+            "source_fps": float(self.source_fps), "window_s": [float(s) for s in self.window_s],
+            "origin_xz_m": [float(m) for m in self.origin_xz_m], "yaw_rad": float(self.yaw_rad),
+            "camera_source": self.camera_source, "licence": self.licence,
             "official_split": self.official_split, "protocol": self.protocol, "extra": dict(self.extra),
         }  # fmt: skip
 
