@@ -46,7 +46,9 @@ def _check_arrays(clip: Clip) -> None:
             found = values.dtype if isinstance(values, np.ndarray) else type(values).__name__
             raise BadClip(clip.id, "wrong_dtype", f"{name}: expected {dtype}, found {found}")
     if clip.joints.ndim != 4 or 0 in clip.joints.shape:
-        raise BadClip(clip.id, "wrong_shape", f"joints: expected [T, A, {JOINT_COUNT}, 3] with T and A at least 1, found {clip.joints.shape}")
+        raise BadClip(
+            clip.id, "wrong_shape", f"joints: expected [T, A, {JOINT_COUNT}, 3] with T and A at least 1, found {clip.joints.shape}"
+        )
     frames, actors = clip.frames, clip.actors
     expected: Mapping[str, tuple[int | None, ...]] = {
         "joints": (frames, actors, JOINT_COUNT, 3), "present": (frames, actors), "joint_source": (JOINT_COUNT,),

@@ -44,9 +44,14 @@ def field_digest(name: str, values: np.ndarray) -> bytes:
 
 def digest_fields(kind: str, fields: Mapping[str, np.ndarray], scalars: Mapping[str, Any]) -> str:
     """One digest of named arrays and JSON values: H(kind, sorted field digests, canonical JSON of the scalars)."""
+    return digest_of_fields(kind, {name: field_digest(name, values) for name, values in fields.items()}, scalars)
+
+
+def digest_of_fields(kind: str, digests: Mapping[str, bytes], scalars: Mapping[str, Any]) -> str:
+    """The same, from field digests that are known already."""
     hasher = hashlib.sha256(kind.encode())
-    for name in sorted(fields):
-        hasher.update(field_digest(name, fields[name]))
+    for name in sorted(digests):
+        hasher.update(digests[name])
     hasher.update(digest_json(scalars).encode())
     return hasher.hexdigest()
 
