@@ -13,7 +13,12 @@ def main() -> None:
     links = os.environ.get("PIP_FIND_LINKS", "")
     environment = {**os.environ, **({"UV_FIND_LINKS": links} if links else {})}
     # base first: the torch locks are constrained by it, so that both can be installed together.
-    for source, lock in (("uv.in", "uv.lock.txt"), ("base.in", "base.lock"), ("torch-cpu.in", "torch-cpu.lock"), ("torch-cuda.in", "torch-cuda.lock")):
+    for source, lock in (
+        ("uv.in", "uv.lock.txt"),
+        ("base.in", "base.lock"),
+        ("torch-cpu.in", "torch-cpu.lock"),
+        ("torch-cuda.in", "torch-cuda.lock"),
+    ):
         command = [sys.executable, "-m", "uv", "pip", "compile", *OPTIONS, source, "--output-file", lock]
         subprocess.run(command, cwd=LOCKS, env=environment, check=True)
         print(f"requirements/{lock}")

@@ -1,0 +1,116 @@
+"""The root of the configuration: every room's section, the profile's places, and the registry of sources.
+
+The one module of the core that may import all rooms. Values come from configs/defaults/<section>.yaml, then
+configs/<profile>.yaml, then dotted overrides; roots come from the environment (.env.example lists the variables).
+"""
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from stickgen_core.canonical.config import CanonicalConfig
+from stickgen_core.config import Section, config_hash, load, read_yaml
+from stickgen_core.corpus.config import CorpusConfig
+from stickgen_core.curation.config import CurationConfig
+from stickgen_core.errors import ConfigError
+from stickgen_core.evaluation.config import EvaluationConfig
+from stickgen_core.generation.config import GenerationConfig
+from stickgen_core.records.places import Places
+from stickgen_core.rendering.config import RenderingConfig
+from stickgen_core.skeleton.config import SkeletonConfig
+from stickgen_core.sources.registry import SourceSpec, load_registry
+from stickgen_core.text.config import TextConfig
+
+PROFILES = ("demo", "full", "test")
+
+
+class PipelineConfig(Section):
+    """What the graph itself needs: workers, thresholds of its own checks, schedules."""
+
+    workers: int
+    train_in_subprocess: bool
+    absent_is_error: bool
+    raw_sensor_interval_s: int
+    registry_sensor_interval_s: int
+    nightly_cron: str
+    training_cron: str
+    variants: tuple[str, ...]
+    stages: tuple[str, ...]
+    export_prompts: tuple[str, ...]
+
+
+class Config(Section):
+    """All sections of one profile; each is declared by the room that uses it."""
+
+    seed: int
+    pipeline: PipelineConfig
+    skeleton: SkeletonConfig
+    corpus: CorpusConfig
+    canonical: CanonicalConfig
+    curation: CurationConfig
+    text: TextConfig
+    rendering: RenderingConfig
+    generation: GenerationConfig
+    evaluation: EvaluationConfig
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A resolved configuration with the folders it works on."""
+
+    profile: str
+    root: Path
+    config: Config
+    places: Places
+    overrides: tuple[str, ...] = ()
+
+    @property
+    def configs(self) -> Path:
+        return self.root / "configs"
+
+    @cached_property
+    def registry(self) -> dict[str, SourceSpec]:
+        """The profile's data sets by name."""
+        return load_registry(self.configs / "datasets", self.profile)
+
+    def __getattr__(self, section: str) -> object:
+        """`settings.curation` is `settings.config.curation`."""
+        if section in Config.model_fields:
+            return getattr(self.config, section)
+        raise AttributeError(section)
+
+    def digest(self, *sections: str) -> str:
+        """Stable hash of the named sections (all of them without a name)."""
+        if not sections:
+            return config_hash(self.config)
+        return config_hash(_Chosen(values={name: getattr(self.config, name).model_dump(mode="json") for name in sections}))
+
+
+class _Chosen(Section):
+    values: Mapping[str, object]
+
+
+def load_settings(profile: str | None = None, root: Path | None = None, overrides: Iterable[str] = (),
+                  environ: Mapping[str, str] | None = None) -> Settings:  # fmt: skip
+    """Resolve a profile; `profile` and the roots fall back to the environment, then to the checkout."""
+    environ = os.environ if environ is None else environ
+    profile = profile or environ.get("STICKGEN_PROFILE") or "demo"
+    root = root or Path(environ.get("STICKGEN_ROOT") or Path(__file__).resolve().parents[1])
+    configs = root / "configs"
+    if profile not in PROFILES:
+        raise ConfigError(f"profile {profile!r}: expected one of {', '.join(PROFILES)} (STICKGEN_PROFILE or --profile)")
+    defaults = {path.stem: read_yaml(path) for path in sorted((configs / "defaults").glob("*.yaml"))}
+    overrides = tuple(overrides)
+    from_environment = [f"seed={environ['STICKGEN_SEED']}"] if environ.get("STICKGEN_SEED") else []
+    config = load(Config, [configs / f"{profile}.yaml"], [*from_environment, *overrides], base=defaults)
+    return Settings(profile, root, config, _places(root, profile, environ), overrides)
+
+
+def _places(root: Path, profile: str, environ: Mapping[str, str]) -> Places:
+    def folder(name: str) -> Path | None:
+        return Path(environ[name]).expanduser().absolute() if environ.get(name) else None
+
+    return Places.below(root, profile, data=folder("STICKGEN_DATA"), raw=folder("DATA_ROOT"),
+                        outputs=folder("STICKGEN_OUTPUT_DIR"), registry=folder("STICKGEN_REGISTRY"))  # fmt: skip
