@@ -113,7 +113,7 @@ def _link(source: Path, name: Path) -> None:
         os.link(source, temporary)
     except OSError:  # a file system without hard links
         temporary.write_bytes(source.read_bytes())
-    os.replace(temporary, name)
+    temporary.replace(name)
 
 
 def read_folder(folder: Path) -> tuple[Manifest, pa.Table]:

@@ -49,8 +49,8 @@ class Part:
 
 def publish_selection(
     parts: Sequence[Part], folder: Path, name: str, recipe: str, *, kind: str, annotations: Mapping[str, Annotation | None],
-    ledger: Iterable[LedgerRow] | pa.Table, notes: Mapping[str, Any], parents: Mapping[str, str] | None, texts: Mapping[str, Sequence[Text]],
-    made: Mapping[str, Any], pool: Path | None, layout: CorpusConfig, clip_of: Callable[[str], Clip],
+    ledger: Iterable[LedgerRow] | pa.Table, notes: Mapping[str, Any], parents: Mapping[str, str] | None,
+    texts: Mapping[str, Sequence[Text]], made: Mapping[str, Any], pool: Path | None, layout: CorpusConfig, clip_of: Callable[[str], Clip],
 ) -> Manifest:  # fmt: skip
     """See `Corpus.select` and `union`."""
     if not parts:

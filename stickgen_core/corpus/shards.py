@@ -119,7 +119,7 @@ class _OpenFile:
                 with self._temporary.open("rb") as written:
                     os.fsync(written.fileno())
                 shard = digest_file(self._temporary)
-                os.replace(self._temporary, shard_path(self._pool, shard))
+                self._temporary.replace(shard_path(self._pool, shard))
                 sync_folder(self._pool)
         finally:
             self.abandon()

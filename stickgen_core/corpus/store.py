@@ -158,7 +158,8 @@ class Corpus:
         return verify_folder(self.folder)
 
     def select(
-        self, rows: Sequence[int] | np.ndarray, folder: Path, name: str, recipe: str, annotations: Mapping[str, Annotation | None] | None = None,
+        self, rows: Sequence[int] | np.ndarray, folder: Path, name: str, recipe: str,
+        annotations: Mapping[str, Annotation | None] | None = None,
         ledger: Iterable[LedgerRow] | pa.Table = (), notes: Mapping[str, Any] | None = None, parents: Mapping[str, str] | None = None,
         *, kind: str = "corpus", texts: Mapping[str, Sequence[Text]] | None = None, made: Mapping[str, Any] | None = None,
         layout: CorpusConfig | None = None,

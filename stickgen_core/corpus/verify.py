@@ -125,5 +125,6 @@ def identity_of(row: dict[str, Any], texts: OpenShard) -> dict[str, Any]:
         "texts": [[t.text, t.start_s, t.end_s, t.kind, t.actor] for t in texts.texts(row["text_row"])],
         "source_fps": row["source_fps"], "window_s": [row["window_start_s"], row["window_end_s"]],
         "origin_xz_m": [row["origin_x_m"], row["origin_z_m"]], "yaw_rad": row["yaw_rad"], "camera_source": row["camera_source"],
-        "licence": row["licence"], "official_split": row["official_split"], "protocol": row["protocol"], "extra": json.loads(row["extra_json"]),
+        "licence": row["licence"], "official_split": row["official_split"], "protocol": row["protocol"],
+        "extra": json.loads(row["extra_json"]),
     }  # fmt: skip
