@@ -1,1 +1,12 @@
 """Sentence encoders and their content-addressed cache."""
+
+from stickgen_core.text.cache import ensure_vectors
+from stickgen_core.text.config import TextConfig
+from stickgen_core.text.embed import conditioning_texts, embed, embed_recipe
+from stickgen_core.text.encoders import GOLDEN_TEXT, Encoder, EncoderCard, encoder_for, text_key
+from stickgen_core.text.vectors import TextVectors
+
+__all__ = [
+    "GOLDEN_TEXT", "Encoder", "EncoderCard", "TextConfig", "TextVectors", "conditioning_texts", "embed", "embed_recipe", "encoder_for",
+    "ensure_vectors", "text_key",
+]  # fmt: skip

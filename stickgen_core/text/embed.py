@@ -1,0 +1,83 @@
+"""Embedding a corpus: a selection of the same clips that carries the keys of their texts' vectors."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from stickgen_core.corpus import Corpus, current
+from stickgen_core.records.digests import digest_bytes, digest_entries, digest_json
+from stickgen_core.sources.recording import Text
+from stickgen_core.text.cache import ensure_vectors
+from stickgen_core.text.config import TextConfig
+from stickgen_core.text.encoders import GOLDEN_TEXT, Encoder, Progress, encoder_for, text_key
+from stickgen_core.text.vectors import TextVectors
+
+# A transcript says what was spoken and a label names a class; neither describes motion in words.
+CONDITIONING_KINDS = ("caption", "template")
+RECIPE_VERSION = 1
+
+
+def conditioning_texts(texts: Iterable[Text]) -> list[str]:
+    """The texts of a clip that a model may be conditioned on, in order: `text_keys` stands in this order."""
+    return [t.text for t in texts if t.kind in CONDITIONING_KINDS and t.text.strip()]
+
+
+def embed_recipe(encoder: Encoder) -> str:
+    return digest_json({"embed": RECIPE_VERSION, "encoder": encoder.digest, "kinds": CONDITIONING_KINDS})
+
+
+def embed(
+    corpus: Corpus, config: TextConfig, cache: Path, into: Path, *, name: str, encoder: Encoder | None = None, progress: Progress = None
+) -> Corpus:
+    """Encode what the cache lacks and publish the corpus with `text_keys` (list of hex keys) and `has_text` for every clip.
+
+    The manifest's notes say by which encoder (`encoder_digest`, width, pooling, revision, golden digest) and `vectors_digest` is over
+    exactly the vectors that these clips use.
+    """
+    encoder = encoder or encoder_for(config)
+    parents = {corpus.manifest.name: corpus.digest}
+    recipe = embed_recipe(encoder)
+    ready = current(into, recipe, parents)
+    if ready is not None and (cache / encoder.digest / "manifest.json").is_file():
+        return ready
+    keys, distinct = keys_of(corpus, encoder.digest)
+    vectors = ensure_vectors(
+        distinct.values(), encoder, cache, flush_rows=config.flush_rows, golden_cosine=config.golden_cosine, progress=progress
+    )
+    annotations = {"text_keys": keys, "has_text": pc.greater(pc.list_value_length(keys), 0)}
+    everything = np.arange(len(corpus))
+    return corpus.select(everything, into, name, recipe, annotations=annotations, notes=_notes(corpus, encoder, vectors, distinct),
+                         parents=parents)  # fmt: skip
+
+
+def keys_of(corpus: Corpus, encoder_digest: str) -> tuple[pa.Array, dict[str, str]]:
+    """(list<string> of keys for each clip, key -> text for each distinct text)."""
+    table = corpus.text_table()
+    table = table.filter(pc.is_in(table["kind"], pa.array(CONDITIONING_KINDS)))
+    coded = table["text"].combine_chunks().dictionary_encode()
+    said = coded.dictionary.to_pylist()
+    key_of = [text_key(encoder_digest, text) if text.strip() else "" for text in said]
+    codes = coded.indices.to_numpy()
+    spoken = np.array([bool(key) for key in key_of], bool)[codes] if len(codes) else np.zeros(0, bool)
+    codes, clips = codes[spoken], table["clip"].to_numpy()[spoken]
+    offsets = np.searchsorted(clips, np.arange(len(corpus) + 1))
+    flat = pa.array(key_of, pa.string()).take(pa.array(codes))
+    used = np.unique(codes)
+    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), flat), {key_of[c]: said[c] for c in used}
+
+
+def _notes(corpus: Corpus, encoder: Encoder, vectors: TextVectors, distinct: Mapping[str, str]) -> dict[str, Any]:
+    """Which encoder, how many texts, and the digest of just the vectors in use, whatever else the cache holds."""
+    keys = sorted(distinct)
+    rows = vectors.vectors(keys)
+    used = digest_entries("vectors.v1", [(key, digest_bytes(row.tobytes())) for key, row in zip(keys, rows, strict=True)])
+    carried = {k: v for k, v in corpus.manifest.notes.items() if k != "store"}
+    return {
+        **carried, "encoder_digest": encoder.digest, "encoder": encoder.card.notes(), "width": encoder.width, "fake": encoder.card.fake,
+        "golden_text": GOLDEN_TEXT, "golden_key": text_key(encoder.digest, GOLDEN_TEXT), "golden_digest": vectors.notes["golden_digest"],
+        "vectors_digest": used, "distinct_texts": len(keys),
+    }  # fmt: skip

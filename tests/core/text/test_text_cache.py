@@ -1,0 +1,147 @@
+"""A vector depends on its text alone, is made once, and survives whatever happens to the writer."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stickgen_core.config import load, read_yaml
+from stickgen_core.errors import Corrupt, MissingInput
+from stickgen_core.text import GOLDEN_TEXT, TextConfig, TextVectors, encoder_for, ensure_vectors, text_key
+from stickgen_core.text.batches import canonical_batches
+from stickgen_core.text.hashing import HashingEncoder
+
+TEXTS = [
+    f"a person {verb} {where}{'.' * (n % 3)}"
+    for n, verb in enumerate(["walks", "jumps high", "sits down"])
+    for where in ("left", "to the right")
+]
+
+
+def config(**changes):
+    return TextConfig(encoder="hashing", hashing_width=32, batch_rows=8, **changes)
+
+
+class Counting(HashingEncoder):
+    """Counts what it is asked to encode; can be made to compute something else."""
+
+    def __init__(self, sign=1.0):
+        super().__init__(32, 8)
+        self.asked = []
+        self.sign = sign
+
+    def encode(self, texts, progress=None):
+        self.asked += list(texts)
+        return self.sign * super().encode(texts, progress)
+
+
+def fill(folder, texts, encoder=None, flush_rows=4):
+    return ensure_vectors(texts, encoder or Counting(), folder, flush_rows=flush_rows, golden_cosine=0.9999)
+
+
+def test_defaults_in_code_and_in_yaml_are_one():
+    path = Path(__file__).parents[3] / "configs" / "defaults" / "text.yaml"
+    assert load(TextConfig, [path]) == TextConfig()
+    assert set(read_yaml(path)) == set(TextConfig.model_fields)
+
+
+def test_a_batch_has_one_token_count_and_always_the_same_rows():
+    counts = [3, 5, 3, 3, 9, 5, 3]
+    seen = []
+    for indices, real in canonical_batches(counts, 4):
+        assert len(indices) == 4
+        assert len({counts[i] for i in indices}) == 1
+        assert set(indices[real:]) <= set(indices[:real])
+        seen += list(indices[:real])
+    assert sorted(seen) == list(range(len(counts)))
+
+
+def test_every_distinct_text_is_encoded_once_and_a_second_run_encodes_nothing(tmp_path):
+    first, second = Counting(), Counting()
+    fill(tmp_path, TEXTS * 3, first)
+    assert len(first.asked) == len(set(TEXTS)) + 1  # and the golden text
+    fill(tmp_path, TEXTS, second)
+    assert second.asked == []
+
+
+def test_vectors_come_back_in_the_order_of_the_keys(tmp_path):
+    encoder = Counting()
+    vectors = fill(tmp_path, TEXTS, encoder)
+    keys = [text_key(encoder.digest, t) for t in reversed(TEXTS)]
+    np.testing.assert_array_equal(vectors.vectors([*keys, keys[0]])[:-1], encoder.encode(list(reversed(TEXTS))))
+    assert vectors.vectors([]).shape == (0, 32)
+    assert vectors.verify() == []
+
+
+def test_fresh_incremental_and_shuffled_caches_are_equal(tmp_path):
+    whole = fill(tmp_path / "whole", TEXTS)
+    fill(tmp_path / "parts", TEXTS[3:], flush_rows=2)
+    parts = fill(tmp_path / "parts", TEXTS[::-1], flush_rows=1)
+    assert whole.manifest.digest == parts.manifest.digest
+
+
+def test_an_unknown_key_is_named(tmp_path):
+    vectors = fill(tmp_path, TEXTS)
+    with pytest.raises(MissingInput, match="embed the corpus again"):
+        vectors.vectors([text_key(vectors.notes["encoder_digest"], "never said")])
+
+
+def test_a_flipped_bit_is_found(tmp_path):
+    vectors = fill(tmp_path, TEXTS)
+    shard = next(vectors.folder.glob("*.arrow"))
+    data = bytearray(shard.read_bytes())
+    data[len(data) // 2] ^= 1
+    shard.write_bytes(data)
+    assert TextVectors.open(vectors.folder).verify()
+    with pytest.raises(Corrupt, match="do not match the name"):
+        fill(tmp_path, [*TEXTS, "a new text"])
+
+
+def test_an_encoder_that_computes_something_else_is_refused(tmp_path):
+    fill(tmp_path, TEXTS)
+    with pytest.raises(Corrupt, match="golden vector"):
+        fill(tmp_path, [*TEXTS, "a new text"], Counting(sign=-1.0))
+
+
+def test_a_killed_writer_loses_nothing_that_was_published(tmp_path):
+    script = f"""
+import os, signal
+from pathlib import Path
+from stickgen_core.text import cache
+from tests_texts import TEXTS, Counting
+written = []
+index = cache._write_index
+def dying(folder, known):
+    if len(written) == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    written.append(1)
+    index(folder, known)
+cache._write_index = dying
+cache.ensure_vectors(TEXTS, Counting(), Path({str(tmp_path / "cache")!r}), flush_rows=2, golden_cosine=0.9999)
+"""
+    (tmp_path / "tests_texts.py").write_text(Path(__file__).read_text())
+    died = subprocess.run([sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": f"{tmp_path}:{Path.cwd()}"}, check=False)
+    assert died.returncode == -signal.SIGKILL
+    encoder = Counting()
+    again = fill(tmp_path / "cache", TEXTS, encoder, flush_rows=2)
+    # three shards of two were whole, the last of them not yet in the index; the golden text, the longest, was still to come
+    assert encoder.asked == [GOLDEN_TEXT]
+    assert again.manifest.digest == fill(tmp_path / "other", TEXTS).manifest.digest
+
+
+def test_blanks_and_composition_do_not_make_a_new_text():
+    assert text_key("d", " caf\u0065\u0301 ") == text_key("d", "caf\u00e9")
+    assert text_key("d", "Walk") != text_key("d", "walk")
+    assert text_key("d", "walk") != text_key("e", "walk")
+
+
+def test_the_fake_encoder_is_flagged_and_knows_shared_words():
+    encoder = encoder_for(config())
+    assert encoder.card.fake
+    a, b, c = encoder.encode(["a person waves", "the person waves", "somersault"]).astype(float)
+    assert a @ b > a @ c
+    np.testing.assert_allclose(np.linalg.norm(a), 1.0, rtol=1e-6)
