@@ -1,0 +1,130 @@
+"""Every number of the evaluation: the evaluator's size, how many samples, which limits; protocols and prompt suites are files beside it."""
+
+from typing import Literal
+
+from pydantic import Field, PositiveInt
+
+from stickgen_core.config import Section
+
+
+class EvaluatorConfig(Section):
+    """The text–motion network and the action classifier that judge; trained on the train split, never on what they judge.
+
+    representation      motion (the sticks) | joints (the ceiling: what the sticks lose is the difference)
+    patch_frames        frames in one token
+    unknown_share       words replaced by the unknown word in training, so that it has a meaning
+    same_caption        word-weighted cosine above which two captions of a batch are not each other's negatives
+    temperature, reconstruction, kl, latent, contrast    losses and their weights (TMR)
+    classifier_noise    noise added to normalised motion when the classifier learns, so that it does not lean on smoothness
+    seeds               how many evaluators are trained to see whether rankings depend on one
+    """
+
+    representation: Literal["motion", "joints"] = "motion"
+    width: PositiveInt = 256
+    layers: PositiveInt = 6
+    decoder_layers: PositiveInt = 2
+    heads: PositiveInt = 4
+    feedforward: PositiveInt = 1024
+    patch_frames: PositiveInt = 4
+    max_actors: PositiveInt = 4
+    max_words: PositiveInt = 48
+    steps: PositiveInt = 20000
+    batch: PositiveInt = 128
+    learning_rate: float = Field(default=3e-4, gt=0)
+    weight_decay: float = Field(default=0.01, ge=0)
+    unknown_share: float = Field(default=0.05, ge=0, lt=1)
+    same_caption: float = Field(default=0.9, gt=0, le=1)
+    temperature: float = Field(default=0.1, gt=0)
+    reconstruction: float = Field(default=1.0, ge=0)
+    kl: float = Field(default=1e-5, ge=0)
+    latent: float = Field(default=1e-5, ge=0)
+    contrast: float = Field(default=0.1, ge=0)
+    classifier_width: PositiveInt = 96
+    classifier_layers: PositiveInt = 2
+    classifier_steps: PositiveInt = 3000
+    classifier_noise: float = Field(default=0.05, ge=0)
+    seeds: PositiveInt = 3
+    threads: PositiveInt = 1
+
+
+class LimitsConfig(Section):
+    """Limits of the stick-native measures; documented where seed values exist (docs/benchmark.md)."""
+
+    contact_height_m: float = Field(default=0.08, gt=0)
+    contact_speed_m_s: float = Field(default=0.3, gt=0)
+    frozen_speed_m_s: float = Field(default=0.05, gt=0)
+    frozen_frames: float = Field(default=0.8, gt=0, le=1)
+    longest_quantile: float = Field(default=0.999, gt=0, le=1)
+    speed_m_s: float = Field(default=15.0, gt=0)
+    acceleration_m_s2: float = Field(default=100.0, gt=0)
+    jitter: float = Field(default=0.3, gt=0)
+    explosion_z: float = Field(default=3.0, gt=0)
+    repetition: float = Field(default=0.7, gt=0)
+    repetition_from_lag: PositiveInt = 5
+    repetition_to_lag: PositiveInt = 20
+
+
+class ThresholdsConfig(Section):
+    """The documented bars. Each is defined in words and units in docs/benchmark.md and printed with its verdict."""
+
+    pose_mse: float = 0.05
+    action_accuracy_expected: float = 0.85
+    action_accuracy: float = 0.70
+    fid: float = 15.0
+    validation_loss: float = 0.5
+    motion_mse: float = 0.1
+    temporal_consistency: float = 0.8
+    physics_consistency: float = 0.7
+    robustness: float = 0.5
+    robustness_gap: float = 0.3
+
+
+class SelectionConfig(Section):
+    """Weights of the documented model selection; they add up to 1."""
+
+    validation_loss: float = 0.30
+    motion_mse: float = 0.20
+    temporal_consistency: float = 0.15
+    action_accuracy: float = 0.15
+    physics_consistency: float = 0.10
+    robustness: float = 0.10
+
+
+class EvaluationConfig(Section):
+    """The evaluation room.
+
+    protocol            file of configs/eval/protocols that fixes sizes, repetitions and splits
+    seed                names every draw: which clips, which captions, which noise
+    guidance, steps     how the sampler runs while it is judged; 0 takes the checkpoint's own setting
+    multimodal_prompts, multimodal_repeats, multimodal_pairs    100 x 30 x 10 in the literature
+    untrained_samples   samples of the untrained and null-text rows; 0 leaves the rows out
+    players             generated clips shown as playable figures
+    """
+
+    protocol: str = "cpu"
+    seed: int = 42
+    seeds: tuple[int, ...] = (42, 123, 456, 789, 1024)
+    split: str = "test"
+    reference_split: str = "train"
+    samples: PositiveInt = 256
+    repetitions: PositiveInt = 3
+    fid_minimum: PositiveInt = 2000
+    pool: PositiveInt = 32
+    reshuffles: PositiveInt = 20
+    resamples: PositiveInt = 1000
+    diversity_pairs: PositiveInt = 300
+    multimodal_prompts: int = Field(default=8, ge=0)
+    multimodal_repeats: PositiveInt = 4
+    multimodal_pairs: PositiveInt = 10
+    untrained_samples: int = Field(default=96, ge=0)
+    duplicate_quantile: float = Field(default=0.95, gt=0, lt=1)
+    guidance: float = Field(default=0.0, ge=0)
+    steps: int = Field(default=0, ge=0)
+    batch: PositiveInt = 64
+    players: int = Field(default=8, ge=0)
+    reference_clips: PositiveInt = 512
+    cost_repeats: PositiveInt = 2
+    evaluator: EvaluatorConfig = EvaluatorConfig()
+    limits: LimitsConfig = LimitsConfig()
+    thresholds: ThresholdsConfig = ThresholdsConfig()
+    selection: SelectionConfig = SelectionConfig()

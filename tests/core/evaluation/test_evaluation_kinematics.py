@@ -1,0 +1,141 @@
+"""Stick-native measures by motions whose answer is known."""
+
+import numpy as np
+import pytest
+
+from stickgen_core.errors import StickgenError
+from stickgen_core.evaluation.artefacts import ArtefactLimits, artefact_parts, artefact_score, realism
+from stickgen_core.evaluation.kinematics import (
+    Anatomy,
+    Motion,
+    energy,
+    foot_slide,
+    frozen_share,
+    ground_depth,
+    jerk,
+    longest_segments,
+    overshoot,
+    plausible_share,
+    ratio,
+    temporal_consistency,
+    torn_joints,
+)
+from stickgen_core.skeleton.sticks import stick_layout
+
+FPS = 25.0
+LIMITS = ArtefactLimits(0.3, 0.05, 0.8, 3.0, 0.7, (5, 20))
+ANATOMY = Anatomy.of(stick_layout("stick20"))
+
+
+def figure() -> np.ndarray:
+    """One standing figure: head, torso, arms, legs as [20]."""
+    return np.array([
+        0, 1.5, 0, 1.75, 0, 1.5, 0, 0.9, -0.2, 1.4, -0.4, 0.9, 0.2, 1.4, 0.4, 0.9, -0.1, 0.03, 0.1, 0.03,
+    ])  # fmt: skip
+
+
+def clip(frames: int = 100, speed: float = 0.0, sway: float = 0.0, noise: float = 0.0, hz: float = 0.5, seed: int = 0) -> Motion:
+    time = np.arange(frames) / FPS
+    motion = np.tile(figure(), (frames, 1))
+    motion[:, 0::2] += speed * time[:, None]
+    motion[:, 10] += sway * np.sin(2 * np.pi * hz * time)
+    return Motion.of(motion + noise * np.random.default_rng(seed).normal(size=motion.shape))
+
+
+def test_the_anatomy_comes_from_the_layout():
+    assert ANATOMY.joined == ((0, 2),) and ANATOMY.feet == (8, 9) and ANATOMY.pelvis == 3
+    longer = Anatomy.of(stick_layout("stick48"))
+    assert len(longer.feet) == 2 and len(longer.joined) > 4
+
+
+def test_a_still_figure_has_no_energy_no_jerk_and_is_frozen_throughout():
+    still = clip()
+    assert energy(still, FPS) == 0 and jerk(still, FPS) == 0 and frozen_share(still, FPS, 0.05) == 1 and temporal_consistency(still) == 0
+
+
+def test_uniform_travel_has_known_energy_and_no_jerk():
+    moving = clip(speed=2.0)
+    assert energy(moving, FPS) == pytest.approx(4.0)
+    assert jerk(moving, FPS) == pytest.approx(0, abs=1e-6)
+    assert temporal_consistency(moving) == pytest.approx(1)
+
+
+def test_length_does_not_matter_to_a_measure_of_the_same_motion():
+    for measure in (energy, jerk):
+        assert measure(clip(200, sway=0.3), FPS) == pytest.approx(measure(clip(250, sway=0.3), FPS), rel=0.01)
+
+
+def test_white_noise_is_jerky_inconsistent_and_jitters():
+    loud = clip(noise=0.05)
+    assert temporal_consistency(loud) == pytest.approx(-0.5, abs=0.05)
+    assert artefact_parts(loud, LIMITS, FPS)["jitter"]
+    assert not artefact_parts(clip(sway=0.3), LIMITS, FPS)["jitter"]
+
+
+def test_sliding_feet_are_measured_only_in_contact():
+    arguments = (ANATOMY, FPS, 0.08, 0.3)
+    assert foot_slide(clip(speed=1.0), *arguments) == pytest.approx(1.0)
+    airborne = clip(speed=1.0).motion + np.tile([0, 1.0], 10)
+    assert foot_slide(Motion.of(airborne), *arguments) == 0
+    assert foot_slide(clip(sway=0.5), *arguments) == 0
+
+
+def test_depth_below_ground_is_in_metres():
+    assert ground_depth(clip()) == 0
+    assert ground_depth(Motion.of(clip().motion - np.tile([0, 0.13], 10))) == pytest.approx(0.10)
+
+
+def test_limbs_may_shorten_under_projection_but_not_stretch():
+    real = [clip()]
+    longest = longest_segments(real, 0.999)
+    assert overshoot(Motion.of(clip().motion * 0.5), longest) == 0
+    assert overshoot(Motion.of(clip().motion * 1.1), longest) == pytest.approx(0.1)
+
+
+def test_a_torn_neck_is_measured_in_metres():
+    torn = clip().motion.copy()
+    torn[..., 0] += 0.2
+    assert torn_joints(clip(), ANATOMY) == 0
+    assert torn_joints(Motion.of(torn), ANATOMY) == pytest.approx(0.2)
+
+
+def test_a_jump_in_one_frame_is_an_explosion_and_implausible():
+    walk = clip(speed=1.0, sway=0.3)
+    jumped = walk.motion.copy()
+    jumped[50:] += 3.0
+    assert artefact_parts(Motion.of(jumped), LIMITS, FPS)["explosion"]
+    assert not artefact_parts(walk, LIMITS, FPS)["explosion"]
+    assert plausible_share(walk, ANATOMY, FPS, 15, 100) == 1
+    assert plausible_share(Motion.of(jumped), ANATOMY, FPS, 15, 100) < 1
+
+
+def test_frames_without_the_person_are_not_measured():
+    motion = clip(speed=1.0).motion.copy()
+    motion[40:60] = 0
+    present = np.ones((100, 1), bool)
+    present[40:60] = False
+    assert energy(Motion.of(motion, present), FPS) == pytest.approx(1.0)
+    assert torn_joints(Motion.of(motion, present), ANATOMY) == 0
+    assert energy(Motion.of(motion), FPS) > 10
+
+
+def test_realism_falls_with_noise_and_artefacts():
+    real_jerk = jerk(clip(sway=0.3), FPS)
+    scores = []
+    for noise in (0.0, 0.005, 0.05):
+        loud = clip(sway=0.3, noise=noise)
+        scores.append(realism(loud, artefact_parts(loud, LIMITS, FPS), 1.0, real_jerk, FPS))
+    assert scores == sorted(scores, reverse=True) and all(0 <= s <= 1 for s in scores)
+    assert artefact_score({"a": True, "b": False}) == 0.5
+
+
+def test_a_ratio_to_real_is_one_for_real_and_says_when_it_means_nothing():
+    values = np.random.default_rng(0).uniform(1, 2, 100)
+    assert ratio(values, values).value == pytest.approx(1)
+    assert ratio(2 * values, values).value == pytest.approx(2)
+    assert ratio(values, np.zeros(5)).value is None
+
+
+def test_non_finite_motion_is_refused():
+    with pytest.raises(StickgenError, match="not finite"):
+        Motion.of(np.full((10, 20), np.nan))
