@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from stickgen_core.records.digests import digest_fields
+from stickgen_core.records.digests import digest_of_fields, field_digest
 from stickgen_core.sources.recording import Text
 
 # Field name -> (dtype, shape after the frames axis with A for actors); joint_source has no frames axis.
@@ -14,6 +14,8 @@ ARRAY_FIELDS: dict[str, str] = {
     "joints": "float32", "present": "bool", "joint_source": "uint8", "motion": "float32",
     "actions": "int16", "physics": "float32", "camera": "float32",
 }  # fmt: skip
+
+CLIP_KIND = "clip.v1"
 
 
 @dataclass(frozen=True)
@@ -70,5 +72,12 @@ class Clip:
             "official_split": self.official_split, "protocol": self.protocol, "extra": dict(self.extra),
         }  # fmt: skip
 
+    def field_digests(self) -> dict[str, bytes]:
+        return {name: field_digest(name, getattr(self, name)) for name in ARRAY_FIELDS}
+
+    def digest_from(self, fields: Mapping[str, bytes]) -> str:
+        """The clip's digest, given those of its arrays."""
+        return digest_of_fields(CLIP_KIND, fields, self.identity())
+
     def digest(self) -> str:
-        return digest_fields("clip.v1", {name: getattr(self, name) for name in ARRAY_FIELDS}, self.identity())
+        return self.digest_from(self.field_digests())

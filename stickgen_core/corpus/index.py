@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -26,7 +26,7 @@ BASE_SCHEMA = pa.schema([
 ])  # fmt: skip
 PLACEMENT = ("shard", "row", "text_shard", "text_row")
 
-Annotation = pa.Array | pa.ChunkedArray | np.ndarray | Sequence[Any]
+Annotation: TypeAlias = pa.Array | pa.ChunkedArray | np.ndarray | Sequence[Any]
 
 
 def index_row(clip: Clip, digest: str) -> dict[str, Any]:

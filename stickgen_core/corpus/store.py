@@ -128,6 +128,10 @@ class Corpus:
     def texts(self, i: int) -> tuple[Text, ...]:
         return self._shard(self.index["text_shard"][i].as_py()).texts(self.index["text_row"][i].as_py())
 
+    def field_digests(self, i: int) -> bytes:
+        """The stored digests of a clip's arrays, one after another in the order of FIELDS."""
+        return self._shard(self._shard_names[self._shard_of[i]]).cell(int(self._row[i]), "field_digests")
+
     def text_table(self) -> pa.Table:
         """Every text of the corpus at once: position of its clip, ordinal within the clip, the text's own fields."""
         shard_of = self.index["text_shard"].combine_chunks().dictionary_encode()

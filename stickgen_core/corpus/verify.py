@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from stickgen_core.corpus.clip import CLIP_KIND
 from stickgen_core.corpus.folder import (
     PEOPLE_NAMES,
     STORE_NOTE,
@@ -109,7 +110,7 @@ def _clip_problems(row: dict[str, Any], arrays: OpenShard, texts: OpenShard) -> 
                 found[name] = b""
             if found[name] and found[name] != stored[n * DIGEST_BYTES : (n + 1) * DIGEST_BYTES]:
                 yield f"{where}, field {name}: its values differ from their digest ({arrays.path})"
-        if digest_of_fields("clip.v1", found, identity_of(row, texts)) != row["digest"]:
+        if digest_of_fields(CLIP_KIND, found, identity_of(row, texts)) != row["digest"]:
             yield f"{where}: its arrays, texts or scalars differ from its digest ({arrays.path}, texts {texts.path})"
         for shard, column in ((arrays, "row"), (texts, "text_row")):
             if shard.cell(row[column], "id") != row["id"]:

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any
 
 from stickgen_core.corpus.check import BadClip, check_clip
-from stickgen_core.corpus.clip import ARRAY_FIELDS, Clip
+from stickgen_core.corpus.clip import Clip
 from stickgen_core.corpus.config import CorpusConfig
 from stickgen_core.corpus.folder import LOCK_NAME, Draft, publish_folder
 from stickgen_core.corpus.index import index_row, index_table
@@ -16,7 +16,6 @@ from stickgen_core.corpus.ledger import LedgerRow, ledger_table
 from stickgen_core.corpus.shards import ARRAY_SCHEMA, TEXT_SCHEMA, ShardWriter, array_row, text_row
 from stickgen_core.corpus.store import Corpus
 from stickgen_core.errors import StickgenError
-from stickgen_core.records.digests import digest_of_fields, field_digest
 from stickgen_core.records.publish import exclusively, sweep
 
 
@@ -68,8 +67,8 @@ class CorpusWriter:
             raise BadClip(clip.id, "duplicate_id", "a clip of this id is already in the corpus")
         if width != (self._motion_width or width):
             raise BadClip(clip.id, "wrong_shape", f"motion is {width} wide, the clips before it {self._motion_width}; one layout a corpus")
-        fields = {name: field_digest(name, getattr(clip, name)) for name in ARRAY_FIELDS}
-        digest = digest_of_fields("clip.v1", fields, clip.identity())
+        fields = clip.field_digests()
+        digest = clip.digest_from(fields)
         self._arrays.add(array_row(clip, fields))
         self._texts.add(text_row(clip.id, clip.texts))
         self._rows.append(index_row(clip, digest))

@@ -1,0 +1,140 @@
+"""Export as `torch.save(list[dict])`, the documented interface: plain tensors and Python values, in bounded memory.
+
+Tensors are views of the memory-mapped shards, so nothing is copied before it is written. The archive inside the file has
+a fixed name and equal strings are one object: corpora of equal content export equal bytes on one version of torch.
+"""
+
+import hashlib
+import warnings
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stickgen_core.corpus.shards import disk_errors
+from stickgen_core.corpus.store import Corpus
+from stickgen_core.errors import MissingInput, StickgenError
+from stickgen_core.records.digests import digest_file
+from stickgen_core.records.manifest import FileRecord, Manifest, write_manifest
+from stickgen_core.records.publish import publish_text, publishing, temporary_beside
+
+DOCUMENTED_FIELDS = ("motion", "actions", "physics", "camera")
+ALL_FIELDS = (*DOCUMENTED_FIELDS, "joints", "present", "joint_source")
+SCALARS = ("id", "source", "origin", "licence", "official_split", "protocol", "camera_source", "source_fps", "split")
+
+Vectors = Callable[[Sequence[str]], np.ndarray]
+Progress = Callable[[str, int, int], None]
+
+
+def export_pt(
+    corpus: Corpus, path: Path, *, fields: Sequence[str] = DOCUMENTED_FIELDS, vectors: Vectors | None = None,
+    rows: Sequence[int] | None = None, progress: Progress | None = None,
+) -> Path:  # fmt: skip
+    """Write `path` (loads with weights_only=True, mmap=True) and `path`.md5; returns the path.
+
+    fields    ALL_FIELDS adds the joints, and makes a file that `import_pt` turns back into the same clips
+    vectors   text keys -> [n, D]; with it (and a column text_keys) each sample has `embeddings` [n, D] and `embedding` [D]
+    rows      positions to export, default all; samples come in id order
+    """
+    import torch
+
+    unknown = sorted(set(fields) - set(ALL_FIELDS))
+    if unknown:
+        raise StickgenError(f"{path}: unknown field {unknown[0]!r}; expected some of {', '.join(ALL_FIELDS)}")
+    if vectors is not None and "text_keys" not in corpus.index.column_names:
+        raise MissingInput(f"{corpus.folder}: has no column text_keys, so no vectors can be exported; export the embedded corpus")
+    chosen = range(len(corpus)) if rows is None else sorted(rows)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        stack.enter_context(disk_errors(path))
+        scratch = temporary_beside(path.with_name(path.name + ".vectors"))
+        stack.callback(lambda: scratch.unlink(missing_ok=True))
+        embeddings = _Embeddings(corpus, chosen, vectors, scratch) if vectors else None
+        samples = []
+        memo: dict[str, str] = {}
+        for done, i in enumerate(chosen):
+            samples.append(_sample(corpus, i, fields, memo) | (embeddings.of(done) if embeddings else {}))
+            if progress and done % 1000 == 0:
+                progress("export", done, len(chosen))
+        # A file object, not a path: torch would put the file's own name into the archive.
+        with publishing(path) as temporary, temporary.open("wb") as file:
+            torch.save(samples, file)
+    md5 = _md5(path)
+    publish_text(path.with_name(path.name + ".md5"), f"{md5}  {path.name}\n")
+    write_manifest(path, _export_manifest(corpus, path, len(samples), fields))
+    return path
+
+
+def _sample(corpus: Corpus, i: int, fields: Sequence[str], memo: dict[str, str]) -> dict[str, Any]:
+    """One clip as the documented dict; the people axis is dropped where there is one person."""
+
+    def interned(value: Any) -> Any:
+        return memo.setdefault(value, value) if isinstance(value, str) else value
+
+    row = corpus.index.slice(i, 1).to_pylist()[0]
+    texts = corpus.texts(i)
+    sample: dict[str, Any] = {
+        name: _tensor(values[:, 0] if name not in ("camera", "joint_source") and row["actors"] == 1 else values)
+        for name, values in corpus.arrays(i, *fields).items()
+    }
+    captions = [t for t in texts if t.kind == "caption"] or list(texts)
+    sample["description"] = interned(captions[0].text if captions else "")
+    sample["texts"] = [
+        {"text": interned(t.text), "start_s": t.start_s, "end_s": t.end_s, "kind": interned(str(t.kind)), "actor": t.actor} for t in texts
+    ]
+    sample |= {name: interned(row[name]) for name in SCALARS if name in row}
+    sample |= {
+        "frames": row["frames"], "actors": row["actors"], "window_s": [row["window_start_s"], row["window_end_s"]],
+        "origin_xz_m": [row["origin_x_m"], row["origin_z_m"]], "yaw_rad": row["yaw_rad"], "extra_json": interned(row["extra_json"]),
+    }  # fmt: skip
+    return sample
+
+
+def _tensor(values: np.ndarray) -> Any:
+    """A tensor over the mapped bytes; torch warns that they are read-only, and nothing here writes."""
+    import torch
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        return torch.from_numpy(np.ascontiguousarray(values))
+
+
+class _Embeddings:
+    """Vectors of all texts in a scratch file, so that they need address space, not memory."""
+
+    def __init__(self, corpus: Corpus, chosen: Sequence[int], vectors: Vectors, scratch: Path):
+        keys = corpus.index["text_keys"].take(list(chosen)).to_pylist()
+        self._counts = [len(k or ()) for k in keys]
+        self._starts = np.concatenate([[0], np.cumsum(self._counts)]).astype(np.int64)
+        self._captions = [next((n for n, t in enumerate(corpus.texts(i)) if t.kind == "caption"), 0) for i in chosen]
+        self._file: np.ndarray | None = None
+        for start in range(0, len(keys), 1024):
+            wanted = [key for row in keys[start : start + 1024] for key in row or ()]
+            if not wanted:
+                continue
+            found = np.asarray(vectors(wanted), dtype=np.float32)
+            if self._file is None:
+                self._file = np.memmap(scratch, np.float32, "w+", shape=(int(self._starts[-1]), found.shape[1]))
+            self._file[self._starts[start] : self._starts[start] + len(wanted)] = found
+
+    def of(self, sample: int) -> dict[str, Any]:
+        if self._file is None or not self._counts[sample]:
+            return {"embedding": None, "embeddings": None}
+        every = _tensor(self._file[self._starts[sample] : self._starts[sample + 1]])
+        first = self._captions[sample] if self._captions[sample] < len(every) else 0
+        return {"embedding": every[first], "embeddings": every}
+
+
+def _md5(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+def _export_manifest(corpus: Corpus, path: Path, samples: int, fields: Sequence[str]) -> Manifest:
+    sha = digest_file(path)
+    return Manifest(
+        name=f"export/{path.name}", kind="export", digest=sha, recipe=corpus.manifest.recipe, parents={corpus.manifest.name: corpus.digest},
+        counts={"clips": samples}, files={path.name: FileRecord(path.stat().st_size, sha)}, notes={"fields": list(fields)},
+    )  # fmt: skip
