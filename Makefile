@@ -17,10 +17,11 @@ setup: ## Make .venv from the pinned, hashed locks
 	@$(PYTHON) scripts/bootstrap.py
 
 demo: setup ## Raw motion to nine checkpoints and a report, on built-in data (about ten minutes)
-	@STICKGEN_PROFILE=demo $(BIN)/stickgen demo $(ARGS)
+	@STICKGEN_PROFILE=demo $(BIN)/stickgen fetch deepmimic || echo "notice: the demo goes on with synthetic motion only"
+	@STICKGEN_PROFILE=demo $(BIN)/stickgen build $(ARGS)
 
 ui: setup ## Dagster's UI on loopback (STICKGEN_PROFILE chooses the profile)
-	@STICKGEN_PROFILE=$${STICKGEN_PROFILE:-demo} $(BIN)/stickgen ui $(ARGS)
+	@STICKGEN_PROFILE=$${STICKGEN_PROFILE:-demo} $(BIN)/dg dev --host 127.0.0.1 $(ARGS)
 
 test: setup ## The tests (under 15 minutes on two cores)
 	@$(BIN)/python -m pytest $(ARGS)
