@@ -1,0 +1,1 @@
+"""One module a stage: each returns the steps that are its assets."""

@@ -1,0 +1,156 @@
+"""When things happen by themselves: the rebuild rule, the sensors, the schedules and the jobs.
+
+The rule follows content, not runs: an input that was rebuilt into the same bytes moves nothing. It is not `eager()`, which
+looks at runs and forgets an update that arrives while the step runs.
+"""
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from stickgen_core.records.digests import digest_json
+from stickgen_pipeline.steps import Steps
+
+if TYPE_CHECKING:
+    from stickgen_core.settings import Settings
+
+C = dg.AutomationCondition
+
+DATA_GROUPS = ("raw", "canonical", "corpus")
+
+_new_content = (
+    C.missing().newly_true() | C.code_version_changed() | C.any_deps_match(C.data_version_changed()).with_label("any_deps_content_changed")
+)
+# Reset on a request alone: resetting on completion too would lose what changed while the step was running.
+on_new_content = (
+    _new_content.since(C.newly_requested())
+    & ~C.any_deps_missing()
+    & ~C.any_deps_in_progress()
+    & ~C.in_progress()
+    & C.all_deps_blocking_checks_passed()
+).with_label("on_new_content")
+
+
+def rebuild_sensor() -> dg.AutomationConditionSensorDefinition:
+    """Asks every 30 s whether an input's content changed; the model groups are never in its reach."""
+    return dg.AutomationConditionSensorDefinition(
+        "rebuild_data",
+        target=dg.AssetSelection.groups(*DATA_GROUPS),
+        minimum_interval_seconds=30,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Rebuilds canonical corpora, the merge, curation and text vectors when an input's content changes. Never trains.",
+    )
+
+
+def raw_sensor(steps: Steps, interval_s: int) -> dg.SensorDefinition:
+    """Looks at names, sizes and times of raw files only; the inventory asset reads the bytes."""
+    watched = {key: step.observe for key, step in steps.items() if step.group == "raw" and step.observe is not None}
+
+    @dg.sensor(
+        name="raw_files_changed",
+        target=dg.AssetSelection.assets(*[key.split("/") for key in watched]),
+        minimum_interval_seconds=interval_s,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Takes a new inventory of a data set whose folder changed.",
+    )
+    def raw_files_changed(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
+        known: Mapping[str, str] = json.loads(context.cursor) if context.cursor else {}
+        now = {key: observe() for key, observe in watched.items()}
+        changed = [key for key, signature in now.items() if known.get(key) != signature]
+        context.update_cursor(json.dumps(now))
+        if not changed:
+            yield dg.SkipReason(f"nothing changed in {len(watched)} folders")
+            return
+        yield dg.RunRequest(
+            run_key=digest_json([changed, now])[:16],
+            asset_selection=[dg.AssetKey(key.split("/")) for key in changed],
+            tags={"stickgen/because": "raw files changed"},
+        )
+
+    return raw_files_changed
+
+
+def registry_sensor(folder: Path, interval_s: int, url: str) -> dg.SensorDefinition:
+    """Reloads the code location when a file of configs/datasets appears, changes or goes: a new data set needs no restart."""
+    at_import = _yaml_digest(folder)
+
+    @dg.sensor(
+        name="dataset_registry_changed",
+        minimum_interval_seconds=interval_s,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Reloads the graph when configs/datasets changes.",
+    )
+    def dataset_registry_changed(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+        now = _yaml_digest(folder)
+        if now == at_import:
+            return dg.SkipReason("the registry is as it was loaded")
+        location = context.code_location_origin.location_name if context.code_location_origin else "stickgen"
+        return dg.SkipReason(reload_location(url, location))
+
+    return dataset_registry_changed
+
+
+def reload_location(url: str, location: str) -> str:
+    """Ask the webserver to load the code location again; says what came of it, never raises."""
+    query = (
+        "mutation($name: String!) { reloadRepositoryLocation(repositoryLocationName: $name) { __typename ... on PythonError { message } } }"
+    )
+    body = json.dumps({"query": query, "variables": {"name": location}}).encode()
+    request = urllib.request.Request(f"{url.rstrip('/')}/graphql", data=body, headers={"Content-Type": "application/json"})
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            result = json.load(answer)["data"]["reloadRepositoryLocation"]
+    except (OSError, urllib.error.URLError, ValueError, KeyError, TypeError) as error:
+        return f"the registry changed, but {url} could not be asked to reload ({error}); reload the location in the UI"
+    if result.get("__typename") == "PythonError":
+        return f"the registry changed, but the graph does not load: {str(result.get('message', '')).strip().splitlines()[0]}"
+    return "the registry changed; the graph was loaded again"
+
+
+def _yaml_digest(folder: Path) -> str:
+    return digest_json({path.name: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.yaml"))})
+
+
+def jobs(settings: "Settings") -> list[Any]:
+    """One a stage of the data, one a variant, one for the release."""
+    pipeline = settings.config.pipeline
+    select = dg.AssetSelection.groups
+    return [
+        dg.define_asset_job("inventory_raw", select("raw"), description="Look at every raw folder again."),
+        dg.define_asset_job("rebuild_canonical", select("raw", "canonical"), description="Raw files to canonical clips."),
+        dg.define_asset_job(
+            "rebuild_corpus", select(*DATA_GROUPS), description="Raw files to embedded corpora; free where nothing changed."
+        ),
+        *(
+            dg.define_asset_job(f"train_{variant}", select(variant), description=f"The {variant} checkpoints and their reports.")
+            for variant in pipeline.variants
+        ),
+        dg.define_asset_job("train_all", select(*pipeline.variants), description="All checkpoints and their reports."),
+        dg.define_asset_job("release", select("release"), description="Model selection, the benchmark table and the release page."),
+    ]
+
+
+def schedules(settings: "Settings") -> list[dg.ScheduleDefinition]:
+    """A nightly backstop that costs nothing when nothing changed; weekly training that a person has to switch on."""
+    pipeline = settings.config.pipeline
+    return [
+        dg.ScheduleDefinition(
+            name="nightly_rebuild",
+            job_name="rebuild_corpus",
+            cron_schedule=pipeline.nightly_cron,
+            default_status=dg.DefaultScheduleStatus.RUNNING,
+            description="Catches what a sensor missed, for instance while the machine was off.",
+        ),
+        dg.ScheduleDefinition(
+            name="weekly_training",
+            job_name="train_all",
+            cron_schedule=pipeline.training_cron,
+            default_status=dg.DefaultScheduleStatus.STOPPED,
+            description="Trains whatever is stale. Training costs money: ships stopped.",
+        ),
+    ]

@@ -1,0 +1,70 @@
+"""The worker process: reads one step a line from stdin, makes it, and answers with progress and an end, one JSON a line."""
+
+import json
+import os
+import queue
+import signal
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+from stickgen_core.errors import StickgenError
+from stickgen_core.settings import load_settings
+from stickgen_pipeline.compute.worker import GRACE_S
+from stickgen_pipeline.graph import steps_of
+from stickgen_pipeline.steps import Work, peak_memory_mb
+
+PROGRESS_EVERY_S = 0.2
+
+
+def main(arguments: list[str]) -> int:
+    profile, root, *overrides = arguments
+    # Answers go to a private copy of stdout; whatever a library prints goes to stderr.
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    stop = threading.Event()
+    signal.signal(signal.SIGINT, lambda *_: stop.set())
+    requests: queue.Queue[str | None] = queue.Queue()
+    threading.Thread(target=_listen, args=(requests, stop), daemon=True).start()
+    steps = steps_of(load_settings(profile, Path(root), overrides))
+
+    def answer(**values: Any) -> None:
+        try:
+            answers.write(json.dumps(values) + "\n")
+        except BrokenPipeError:  # the parent is gone; the step in hand saves and ends
+            stop.set()
+
+    while not stop.is_set() and (line := requests.get()) is not None:
+        request = json.loads(line)
+        step, last = steps[request["key"]], [0.0]
+
+        def progress(label: str, done: int, total: int, last: list[float] = last) -> None:
+            if done >= total or time.monotonic() - last[0] > PROGRESS_EVERY_S:
+                last[0] = time.monotonic()
+                answer(progress=[label, done, total])
+
+        try:
+            step.make(Work(step.key, step.folder, request["recipe"], request["inputs"], progress, stop.is_set))
+            answer(peak_mb=peak_memory_mb())
+        except StickgenError as error:
+            answer(error=str(error))
+        except Exception:
+            answer(crash=traceback.format_exc())
+    return 0
+
+
+def _listen(requests: "queue.Queue[str | None]", stop: threading.Event) -> None:
+    """Hand lines on; at the end of stdin the parent has finished or died: save, and never outlive it by more than the grace."""
+    for line in sys.stdin:
+        requests.put(line)
+    requests.put(None)
+    stop.set()
+    time.sleep(GRACE_S)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,110 @@
+"""The parent's side of the worker process: one child that imports torch once and makes one step after another.
+
+A child of its own keeps torch out of the code location and the daemon, and its memory ends with it. It ends itself
+when its parent is gone, so a killed build leaves no training behind.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from stickgen_core.errors import StickgenError
+from stickgen_pipeline.steps import Step, Work
+
+if TYPE_CHECKING:
+    from stickgen_core.settings import Settings
+
+# A checkpoint of the largest variant is written well within this.
+GRACE_S = 60.0
+
+
+class WorkerProcess:
+    """Starts on the first step that needs it; a step that crashes it is failed and the next one gets a fresh process."""
+
+    def __init__(self, settings: "Settings"):
+        self._settings = settings
+        self._child: subprocess.Popen[str] | None = None
+
+    def __enter__(self) -> "WorkerProcess":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def run(self, step: Step, work: Work) -> float:
+        """Make the step in the child; returns the child's peak memory in MB."""
+        child = self._started()
+        request = {"key": work.key, "recipe": work.recipe, "inputs": dict(work.inputs)}
+        assert child.stdin is not None and child.stdout is not None
+        try:
+            child.stdin.write(json.dumps(request) + "\n")
+            child.stdin.flush()
+            for line in child.stdout:
+                answer: dict[str, Any] = json.loads(line)
+                if "progress" in answer:
+                    work.progress(*answer["progress"])
+                elif "peak_mb" in answer:
+                    return float(answer["peak_mb"])
+                elif "error" in answer:
+                    raise StickgenError(answer["error"])
+                elif "crash" in answer:
+                    raise RuntimeError(f"{work.key} failed in the worker process:\n{answer['crash']}")
+        except (KeyboardInterrupt, GeneratorExit):
+            self._interrupt(child)
+            raise
+        except BrokenPipeError:
+            pass
+        except StickgenError:
+            raise
+        except BaseException as error:
+            # Dagster's interrupt derives from BaseException alone: let the step save what it has.
+            if not isinstance(error, Exception):
+                self._interrupt(child)
+            raise
+        code = child.wait()
+        self._child = None
+        raise StickgenError(
+            f"{work.key}: the worker process ended with {_meaning(code)}; run the same command again, it goes on from the last save"
+        )
+
+    def close(self) -> None:
+        child, self._child = self._child, None
+        if child is None or child.poll() is not None:
+            return
+        with contextlib.suppress(BrokenPipeError):
+            if child.stdin is not None:
+                child.stdin.close()
+        try:
+            child.wait(timeout=GRACE_S)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+
+    def _started(self) -> "subprocess.Popen[str]":
+        if self._child is not None and self._child.poll() is None:
+            return self._child
+        settings = self._settings
+        threads = str(os.cpu_count() or 1)
+        self._child = subprocess.Popen(
+            [sys.executable, "-m", "stickgen_pipeline.compute.child", settings.profile, str(settings.root), *settings.overrides],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1,
+            env={"OMP_NUM_THREADS": threads, "TOKENIZERS_PARALLELISM": "false", **os.environ},
+            process_group=0,  # Ctrl-C reaches the parent only, which asks the child to save first
+        )  # fmt: skip
+        return self._child
+
+    def _interrupt(self, child: "subprocess.Popen[str]") -> None:
+        child.send_signal(signal.SIGINT)
+        self.close()
+
+
+def _meaning(code: int) -> str:
+    if code >= 0:
+        return f"exit code {code}"
+    name = signal.Signals(-code).name
+    return f"{name} (out of memory?)" if name == "SIGKILL" else name

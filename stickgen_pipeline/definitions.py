@@ -1,0 +1,37 @@
+"""The whole graph: raw → canonical → corpus → {small, medium, large} → release.
+
+Steps say what is made from what; `asset_of` makes each an asset; `automation` says when things happen by themselves.
+STICKGEN_PROFILE (demo, full, test) selects configuration and folders for the UI, the daemon and the command line alike.
+"""
+
+import os
+
+import dagster as dg
+
+from stickgen_core.settings import Settings, load_settings
+from stickgen_pipeline import automation
+from stickgen_pipeline.assets.factory import asset_of
+from stickgen_pipeline.graph import steps_of
+from stickgen_pipeline.resources import Watcher, bench_resource
+
+
+def build_definitions(settings: Settings, watcher: Watcher | None = None) -> dg.Definitions:
+    """The graph of one profile; `watcher` follows a build that runs in this process."""
+    steps, pipeline = steps_of(settings), settings.config.pipeline
+    webserver = os.environ.get("STICKGEN_DAGSTER_URL", "http://127.0.0.1:3000")
+    return dg.Definitions(
+        assets=[asset_of(step, steps, settings) for step in steps.values()],
+        jobs=automation.jobs(settings),
+        schedules=automation.schedules(settings),
+        sensors=[
+            automation.rebuild_sensor(),
+            automation.raw_sensor(steps, pipeline.raw_sensor_interval_s),
+            automation.registry_sensor(settings.configs / "datasets", pipeline.registry_sensor_interval_s, webserver),
+        ],
+        resources={"bench": bench_resource(settings, watcher)},
+        # A process a step costs seconds of imports; what is heavy runs in the worker process instead.
+        executor=dg.in_process_executor,
+    )
+
+
+defs = build_definitions(load_settings())

@@ -1,0 +1,27 @@
+"""What decides an artefact's content beside its inputs: the code version of its stage and the configuration that it reads.
+
+Raise a stage's number when its code gives other results; everything made by it then becomes stale, and nothing else.
+"""
+
+from typing import Any
+
+from stickgen_core.records.digests import digest_json
+from stickgen_core.settings import Settings
+
+VERSIONS = {
+    "raw": 1, "canonical": 1, "merged": 1, "curated": 1, "embedded": 1, "statistics": 1,
+    "evaluator": 1, "checkpoint": 1, "report": 1, "bench": 1, "selection": 1, "page": 1, "motions": 1, "videos": 1,
+}  # fmt: skip
+
+
+def recipe(settings: Settings, stage: str, *sections: str, **more: Any) -> str:
+    """Digest of a stage's version, the seed, the named configuration sections and whatever else decides."""
+    return digest_json(
+        {
+            "stage": stage,
+            "version": VERSIONS[stage],
+            "seed": settings.config.seed,
+            "sections": settings.digest(*sections) if sections else "",
+            **more,
+        }
+    )
