@@ -1,0 +1,208 @@
+"""One training run: which model, objective, data and schedule. Files of configs/, merged, validated once."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from stickgen_core.config import Section, config_hash, parse_override, read_yaml
+from stickgen_core.config.loader import merge
+from stickgen_core.errors import ConfigError
+from stickgen_core.model.config import LoraConfig, ModelConfig, ObjectiveConfig, SamplerConfig
+
+VARIANTS = ("small", "medium", "large")
+STAGES = ("pretrain", "sft", "lora")
+Variant = Literal["small", "medium", "large"]
+Stage = Literal["pretrain", "sft", "lora"]
+
+# Recipe of a checkpoint: raise when a change to this code makes equal configurations give other weights.
+TRAINING_VERSION = 1
+# Keys that say where and how comfortably a run is done, not what it computes; they do not enter a checkpoint's recipe.
+MACHINE_KEYS = {
+    "training": (
+        "device", "threads", "compile", "num_workers", "prefetch_factor", "log_every_steps", "save_every_steps", "keep_last", "resume_from",
+        "max_train_hours", "trackers", "tolerance",
+    )
+}  # fmt: skip
+
+
+class DataConfig(Section):
+    """What is read and how it is put into batches.
+
+    max_frames          clips are cut to their first frames, where the canonical space is anchored
+    token_budget        most tokens (frames x people, padding included) of one micro-batch
+    bucket_batches      clips are sorted by length inside windows of this many optimiser steps
+    pad_to_multiple     padded length of a micro-batch; larger keeps the number of shapes low for a compiler
+    use_parallax_augmentation, parallax_root, parallax_image_size, image_backend   the multimodal model and its pictures
+    sources, actions, styles   a corpus query: train only on these (empty means all)
+    """
+
+    fps: float = Field(gt=0)
+    max_frames: int = Field(ge=2)
+    token_budget: int = Field(ge=1)
+    bucket_batches: int = Field(ge=1)
+    pad_to_multiple: int = Field(ge=1)
+    use_parallax_augmentation: bool
+    parallax_root: str
+    parallax_image_size: tuple[int, int]
+    image_backend: Literal["pil"]
+    sources: tuple[str, ...] = ()
+    actions: tuple[int, ...] = ()
+    styles: tuple[str, ...] = ()
+
+
+class TrainingConfig(Section):
+    """The schedule and the optimiser.
+
+    batch_size, grad_accumulation_steps   the documented pair; their product is the number of clips of one optimiser step, held exactly
+    epochs, warmup_epochs                 the documented schedule; `steps` and `warmup_steps`, where given, hold instead
+    ema_warmup                            decay is min(ema_decay, (1+n)/(ema_warmup+n)) after n steps
+    spike_factor                          a validation loss of this many times the best stops the run as diverged
+    device                                auto | cpu | cuda | mps
+    tolerance                             relative difference that is accepted between two machines
+    """
+
+    seed: int
+    batch_size: int = Field(ge=1)
+    grad_accumulation_steps: int = Field(ge=1)
+    epochs: int = Field(ge=1)
+    steps: int | None = Field(default=None, ge=1)
+    learning_rate: float = Field(gt=0)
+    final_learning_rate_share: float = Field(ge=0, le=1)
+    warmup_epochs: float = Field(ge=0)
+    warmup_steps: int | None = Field(default=None, ge=0)
+    weight_decay: float = Field(ge=0)
+    betas: tuple[float, float]
+    clip_norm: float = Field(gt=0)
+    ema_decay: float = Field(ge=0, lt=1)
+    ema_warmup: float = Field(ge=1)
+    validate_every_epochs: int = Field(ge=1)
+    validate_every_steps: int | None = Field(default=None, ge=1)
+    validation_clips: int = Field(ge=1)
+    checkpoint_every_epochs: int = Field(ge=1)
+    keep_last: int | None = Field(default=None, ge=1)
+    save_every_steps: int | None = Field(default=None, ge=1)
+    log_every_steps: int = Field(ge=1)
+    spike_factor: float = Field(gt=1)
+    device: Literal["auto", "cpu", "cuda", "mps"]
+    threads: int | None = Field(default=None, ge=1)
+    deterministic: bool
+    tolerance: float = Field(ge=0)
+    compile: bool
+    num_workers: int = Field(ge=0)
+    prefetch_factor: int = Field(ge=1)
+    max_train_hours: float | None = Field(default=None, gt=0)
+    trackers: tuple[Literal["tensorboard", "mlflow", "wandb"], ...] = ()
+    resume_from: str | None = None
+
+    @property
+    def effective_batch(self) -> int:
+        return self.batch_size * self.grad_accumulation_steps
+
+
+class RunConfig(Section):
+    """Everything that decides a checkpoint, besides the corpus, the text vectors and the parent checkpoint."""
+
+    variant: Variant
+    stage: Stage
+    model: ModelConfig
+    objective: ObjectiveConfig
+    sampler: SamplerConfig
+    training: TrainingConfig
+    data: DataConfig
+    lora: LoraConfig
+
+    @property
+    def name(self) -> str:
+        return f"{self.variant}_{self.stage}"
+
+    @property
+    def hash(self) -> str:
+        return config_hash(self)
+
+    @property
+    def recipe(self) -> str:
+        """Digest of the code version and every value that can change the weights."""
+        from stickgen_core.records.digests import digest_json
+
+        values = self.model_dump(mode="json")
+        for section, keys in MACHINE_KEYS.items():
+            for key in keys:
+                values[section].pop(key)
+        return digest_json({"training": TRAINING_VERSION, "config": values})
+
+    @property
+    def parent_stage(self) -> Stage | None:
+        """The stage whose weights this one starts from."""
+        return {"pretrain": None, "sft": "pretrain", "lora": "sft"}[self.stage]  # type: ignore[return-value]
+
+
+DEFAULTS = ("model", "objective", "training")
+_EXTENDS = "extends"
+
+
+def documented_file(variant: str, stage: str) -> str:
+    """configs/small.yaml, configs/sft_small.yaml, configs/lora_small.yaml."""
+    if variant not in VARIANTS or stage not in STAGES:
+        raise ConfigError(f"{variant}_{stage}: expected one of {', '.join(VARIANTS)} and one of {', '.join(STAGES)}")
+    return f"{variant}.yaml" if stage == "pretrain" else f"{stage}_{variant}.yaml"
+
+
+def run_values(path: Path) -> dict[str, Any]:
+    """The mapping of a run file laid over the file that it extends."""
+    values = read_yaml(path)
+    base = values.pop(_EXTENDS, None)
+    if base is None:
+        return values
+    if not isinstance(base, str) or Path(base).name != base:
+        raise ConfigError(f"{path}: extends {base!r}; expected the name of a file beside it")
+    return merge(run_values(path.parent / base), values)
+
+
+def run_config(configs: Path, profile: str, variant: str, stage: str, overrides: tuple[str, ...] | list[str] = ()) -> RunConfig:
+    """Defaults ← documented file ← configs/runs/<profile>.yaml ← `section.key=value` overrides."""
+    return run_from_file(configs / documented_file(variant, stage), configs, profile, overrides)
+
+
+def run_from_file(path: Path, configs: Path, profile: str, overrides: tuple[str, ...] | list[str] = ()) -> RunConfig:
+    """The same for any run file; `lora.enabled` turns an SFT run into the LoRA run of its variant, whoever sets it."""
+    values: dict[str, Any] = {}
+    for name in DEFAULTS:
+        values = merge(values, read_yaml(configs / "defaults" / f"{name}.yaml"))
+    values = merge(values, run_values(path))
+    over: dict[str, Any] = {}
+    for text in overrides:
+        keys, value = parse_override(text)
+        for key in reversed(keys):
+            value = {key: value}
+        over = merge(over, value)
+    lora = merge(values.get("lora", {}), over.get("lora", {}))
+    if lora.get("enabled"):
+        kept = {key: value for key, value in (lora.get("training") or {}).items() if value is not None}
+        values = merge(values, {"stage": "lora", "training": kept})
+    values = merge(values, _profile_values(configs, profile, values.get("variant"), values.get("stage")))
+    return _validated(merge(values, over), f"{path} ({profile})")
+
+
+def _profile_values(configs: Path, profile: str, variant: Any, stage: Any) -> dict[str, Any]:
+    """What a profile shrinks: its `all` section, then the variant's, then the stage's."""
+    path = configs / "runs" / f"{profile}.yaml"
+    if not path.exists():
+        return {}
+    found = read_yaml(path)
+    unknown = sorted(set(found) - {"all", *VARIANTS, *STAGES})
+    if unknown:
+        raise ConfigError(f"{path}: unknown key {unknown[0]!r} (valid here: all, {', '.join((*VARIANTS, *STAGES))})")
+    values: dict[str, Any] = {}
+    for key in ("all", variant, stage):
+        values = merge(values, found.get(key) or {})
+    return values
+
+
+def _validated(values: dict[str, Any], origin: str) -> RunConfig:
+    from stickgen_core.config import load
+
+    try:
+        return load(RunConfig, base=values)
+    except ConfigError as error:
+        raise ConfigError(f"{origin}: {str(error).removeprefix('RunConfig: ')}") from None
