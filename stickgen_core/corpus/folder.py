@@ -26,6 +26,7 @@ from stickgen_core.records.publish import publish_bytes, sweep, temporary_beside
 
 LOCK_NAME = ".lock"
 STORE_NOTE = "store"
+STORE_KEYS = ("index", "ledger", "pool", "clips_digest", "annotations_digest", "seal")
 PEOPLE_NAMES = {"index": "index.parquet", "ledger": "ledger.parquet"}
 
 
@@ -133,8 +134,8 @@ def read_folder(folder: Path) -> tuple[Manifest, pa.Table]:
 def store_manifest(folder: Path) -> Manifest:
     manifest = read_manifest(folder)
     store = manifest.notes.get(STORE_NOTE)
-    if not isinstance(store, Mapping) or not all(isinstance(store.get(k), str) for k in ("index", "ledger", "pool")):
-        raise Corrupt(f"{manifest_path(folder)}: {manifest.kind} {manifest.name!r} is not a corpus")
+    if not isinstance(store, Mapping) or not all(isinstance(store.get(k), str) for k in STORE_KEYS):
+        raise Corrupt(f"{manifest_path(folder)}: {manifest.kind} {manifest.name!r} is not a corpus: expected notes.store with {', '.join(STORE_KEYS)}")
     return manifest
 
 

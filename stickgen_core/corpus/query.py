@@ -17,7 +17,10 @@ def query(corpus: Corpus, sql: str) -> pa.Table:
         connection.register("texts", corpus.text_table())
         connection.register("ledger", corpus.ledger())
         connection.execute("SET lock_configuration = true")
-        return connection.execute(sql).to_arrow_table()
+        relation = connection.sql(sql)
+        if relation is None:
+            raise StickgenError("query gives no rows: expected a SELECT over clips, texts, ledger")
+        return relation.to_arrow_table()
     except duckdb.Error as error:
         raise StickgenError(f"query failed: {str(error).splitlines()[0]}; tables are clips, texts, ledger") from None
     finally:

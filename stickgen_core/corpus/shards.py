@@ -183,6 +183,8 @@ class OpenShard:
             raise MissingInput(f"{path}: shard is missing; build the corpus again, or copy the shard back") from None
         except (pa.ArrowInvalid, pa.ArrowException, OSError) as error:
             raise Corrupt(f"{path}: not a readable shard ({_first_line(error)}); run `stickgen corpus verify`") from None
+        if self._reader.schema not in (ARRAY_SCHEMA, TEXT_SCHEMA):
+            raise Corrupt(f"{path}: columns {', '.join(self._reader.schema.names)} are not those of a shard; run `stickgen corpus verify`")
         self._views: list[dict[str, tuple[np.ndarray, np.ndarray]] | None] = [None] * count
 
     @property
@@ -194,6 +196,17 @@ class OpenShard:
             return self._reader.get_batch(number)
         except (pa.ArrowInvalid, pa.ArrowException, OSError, IndexError, ValueError) as error:
             raise Corrupt(f"{self.path}: batch {number} is damaged ({_first_line(error)}); run `stickgen corpus verify`") from None
+
+    def batch_of(self, row: int) -> int:
+        return row // self._rows_per_batch
+
+    def damaged_batches(self) -> Iterator[tuple[int, str]]:
+        """Batches whose offsets or text are not consistent: reading them through Arrow could leave the file's memory."""
+        for number in range(len(self._views)):
+            try:
+                self._reader.get_batch(number).validate(full=True)
+            except (pa.ArrowException, OSError, ValueError) as error:
+                yield number, _first_line(error)
 
     def flat(self, row: int, field: str) -> np.ndarray:
         """The stored values of one row's list column: a read-only view into the file."""

@@ -81,19 +81,27 @@ def _digest_problems(folder: Path, manifest: Manifest, index: pa.Table) -> Itera
 def _shard_problems(pool: Path, index: pa.Table) -> Iterator[str]:
     """Each shard's bytes against its name, then each clip against its digest."""
     shards: dict[str, OpenShard] = {}
+    unsafe: set[tuple[str, int]] = set()
     for name in sorted({*index["shard"].to_pylist(), *index["text_shard"].to_pylist()}):
         try:
             path = shard_path(pool, name)
-            shard = OpenShard(path)
+            shards[name] = OpenShard(path)
             if digest_file(path) != name:
                 yield f"{path}: SHA-256 differs from its name; the shard is damaged, build the corpus that wrote it again"
-            shards[name] = shard
+                for number, problem in shards[name].damaged_batches():
+                    unsafe.add((name, number))
+                    yield f"{path}: batch {number} cannot be read ({problem})"
         except StickgenError as error:
             yield str(error)
     for batch in index.to_batches(max_chunksize=1024):
         for row in batch.to_pylist():
-            if row["shard"] in shards and row["text_shard"] in shards:
-                yield from _clip_problems(row, shards[row["shard"]], shards[row["text_shard"]])
+            arrays, texts = shards.get(row["shard"]), shards.get(row["text_shard"])
+            if arrays is None or texts is None:
+                continue
+            if {(row["shard"], arrays.batch_of(row["row"])), (row["text_shard"], texts.batch_of(row["text_row"]))} & unsafe:
+                yield f"clip {row['id']!r}: lies in a batch that cannot be read ({arrays.path}, texts {texts.path})"
+                continue
+            yield from _clip_problems(row, arrays, texts)
 
 
 def _clip_problems(row: dict[str, Any], arrays: OpenShard, texts: OpenShard) -> Iterator[str]:
@@ -115,7 +123,7 @@ def _clip_problems(row: dict[str, Any], arrays: OpenShard, texts: OpenShard) -> 
         for shard, column in ((arrays, "row"), (texts, "text_row")):
             if shard.cell(row[column], "id") != row["id"]:
                 yield f"{where}: row {row[column]} of {shard.path} is clip {shard.cell(row[column], 'id')!r}"
-    except (StickgenError, UnicodeDecodeError, pa.ArrowException, IndexError) as error:
+    except (StickgenError, ValueError, KeyError, IndexError, pa.ArrowException) as error:
         yield f"{where}: unreadable ({error}); {arrays.path}, texts {texts.path}"
 
 

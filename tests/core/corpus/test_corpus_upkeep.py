@@ -1,0 +1,288 @@
+"""Export, import, packing, compaction, sweeping, withdrawal, migration, queries, differences, statistics."""
+
+import hashlib
+import json
+import os
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from bench.clips import random_clip
+from stickgen_core.corpus import Corpus, CorpusConfig, CorpusWriter, LedgerRow, union
+from stickgen_core.corpus.diff import diff
+from stickgen_core.corpus.export_pt import ALL_FIELDS, export_pt
+from stickgen_core.corpus.import_pt import import_pt
+from stickgen_core.corpus.migrate import migrate
+from stickgen_core.corpus.query import query
+from stickgen_core.corpus.rewrite import compact, pack, usage
+from stickgen_core.corpus.statistics import statistics
+from stickgen_core.corpus.upkeep import corpora_below, read_tombstone, sweep_pool, withdraw
+from stickgen_core.corpus.verify import verify_folder
+from stickgen_core.errors import Corrupt, StickgenError
+
+torch = pytest.importorskip("torch")
+torch.set_num_threads(1)
+
+
+def drop_rest(corpus: Corpus, kept: set[int]) -> list[LedgerRow]:
+    return [LedgerRow("u", clip_id, "cut", "not_wanted") for n, clip_id in enumerate(corpus.ids) if n not in kept]
+
+
+def load(path):
+    return torch.load(path, weights_only=True, mmap=True)
+
+
+def test_the_export_is_the_documented_list_of_dicts(build, tmp_path):
+    corpus = build(numbers=range(6))
+    path = export_pt(corpus, tmp_path / "out" / "canonical.pt")
+    samples = load(path)
+    assert [s["id"] for s in samples] == corpus.ids
+    for i, sample in enumerate(samples):
+        arrays = corpus.arrays(i, "motion", "actions", "physics", "camera")
+        for name, values in arrays.items():
+            expected = values[:, 0] if sample["actors"] == 1 and name != "camera" else values
+            np.testing.assert_array_equal(sample[name].numpy(), expected)
+            assert sample[name].untyped_storage().nbytes() == expected.nbytes
+    assert samples[0]["motion"].ndim == 2 and samples[1]["motion"].ndim == 3
+    assert samples[2]["description"] == corpus.texts(2)[0].text
+    line = (tmp_path / "out" / "canonical.pt.md5").read_text()
+    assert line == f"{hashlib.md5(path.read_bytes()).hexdigest()}  canonical.pt\n"
+
+
+def test_equal_corpora_export_equal_bytes_whatever_their_shards_and_file_names(build, tmp_path):
+    one, two = build("a"), build("b", order=-1, layout=CorpusConfig())
+    files = [export_pt(one, tmp_path / "x.pt"), export_pt(two, tmp_path / "other_name.pt")]
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_embeddings_are_exported_with_the_first_caption_in_front(build, tmp_path):
+    corpus = build(numbers=range(6))
+    keys = [[f"{i}/{n}" for n in range(len(corpus.texts(i)))] for i in range(6)]
+    embedded = corpus.select(range(6), tmp_path / "e", "e", "r", {"text_keys": keys})
+
+    def vectors(wanted):
+        return np.array([[*map(float, key.split("/")), 7.0] for key in wanted], np.float32)
+
+    samples = load(export_pt(embedded, tmp_path / "e.pt", vectors=vectors))
+    assert samples[0]["embedding"] is None and samples[5]["embeddings"].tolist() == [[5, 0, 7], [5, 1, 7]]
+    assert samples[5]["embedding"].tolist() == [5, 0, 7]
+    assert not list(tmp_path.glob(".*vectors*"))
+    with pytest.raises(StickgenError, match="no column text_keys"):
+        export_pt(corpus, tmp_path / "x.pt", vectors=vectors)
+
+
+def test_a_full_export_comes_back_as_the_same_clips(build, tmp_path):
+    corpus = build()
+    path = export_pt(corpus, tmp_path / "full.pt", fields=ALL_FIELDS)
+    back = import_pt(path, tmp_path / "back", shards=tmp_path / "shards", name="back", source="x", licence="x", fps=25.0)
+    assert back.clips_digest == corpus.clips_digest
+
+
+def test_foreign_samples_are_completed_or_refused_with_a_reason(tmp_path):
+    motion = torch.randn(30, 20)
+    samples = [
+        {"motion": motion, "embedding": torch.zeros(1024), "description": "someone walks"},
+        {"motion": torch.full((30, 20), float("nan"))},
+        {"pose": motion},
+        {"motion": torch.randn(30, 2, 20).double(), "actions": torch.zeros(30, 2, dtype=torch.long)},
+        {"motion": torch.randn(30, 7)},
+        "text",
+    ]
+    torch.save(samples, tmp_path / "foreign.pt")
+    corpus = import_pt(
+        tmp_path / "foreign.pt", tmp_path / "f", shards=tmp_path / "shards", name="f", source="mine", licence="own", fps=25.0
+    )
+    assert len(corpus) == 2 and corpus.manifest.counts["read"] == 6 and corpus.verify() == []
+    assert sorted(corpus.ledger()["reason"].to_pylist()) == ["no_motion", "no_motion", "non_finite", "wrong_shape"]
+    clip = corpus.clip(0)
+    np.testing.assert_array_equal(clip.motion[:, 0], motion.numpy())
+    assert clip.texts[0].text == "someone walks" and clip.physics.any() and (clip.joint_source == 2).all() and clip.actions.max() == -1
+
+
+def test_a_file_that_could_run_code_is_refused(tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return (os.mkdir, (str(tmp_path / "ran"),))
+
+    torch.save([Evil()], tmp_path / "evil.pt")
+    with pytest.raises(Corrupt, match="cannot|can be loaded safely"):
+        import_pt(tmp_path / "evil.pt", tmp_path / "f", shards=tmp_path / "shards", name="f", source="x", licence="x", fps=25.0)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_packed_copy_stands_alone(build, tmp_path):
+    corpus = build()
+    chosen = corpus.select([2, 3, 9], tmp_path / "s", "s", "r", {"split": ["train"] * 3}, ledger=drop_rest(corpus, {2, 3, 9}))
+    pack(chosen, tmp_path / "pod" / "s")
+    shutil.move(tmp_path / "pod", tmp_path / "elsewhere")
+    for gone in ("s", "a", "shards"):
+        shutil.rmtree(tmp_path / gone)
+    packed = Corpus.open(tmp_path / "elsewhere" / "s")
+    assert packed.digest == chosen.digest and packed.verify() == [] and usage(packed).share == 1.0
+    assert packed.manifest.recipe == "r" and packed.ledger().num_rows == 17 and packed.manifest.counts == chosen.manifest.counts
+
+
+def test_packing_refuses_a_damaged_clip(build, tmp_path):
+    corpus = build(numbers=range(3))
+    shard = corpus.pool / f"{corpus.index['shard'][0].as_py()}.arrow"
+    data = bytearray(shard.read_bytes())
+    data[bytes(data).index(corpus.arrays(0, "motion")["motion"].tobytes())] ^= 1
+    shard.unlink()
+    shard.write_bytes(data)
+    with pytest.raises(Corrupt, match="made/000000#0"):
+        pack(Corpus.open(tmp_path / "a"), tmp_path / "pod")
+
+
+def test_compacting_drops_what_is_not_used_and_sweeping_removes_it(build, tmp_path):
+    corpus = build()
+    chosen = corpus.select([2, 9], tmp_path / "s", "s", "r", ledger=drop_rest(corpus, {2, 9}))
+    assert usage(chosen).share < 0.5
+    small = compact(chosen, layout=CorpusConfig(rows_per_batch=4))
+    assert small.digest == chosen.digest and usage(small).share == 1.0 and compact(small) is small
+    shutil.rmtree(tmp_path / "a")
+    assert sweep_pool(tmp_path, tmp_path / "shards").removed == 0
+    swept = sweep_pool(tmp_path, tmp_path / "shards", grace_h=0.0)
+    assert swept.removed >= 2 and swept.freed_bytes > 0 and small.verify() == []
+    assert len(list((tmp_path / "shards").iterdir())) == 2
+
+
+def test_sweeping_never_removes_what_a_corpus_names(build, tmp_path):
+    corpora = [build("a"), build("b", source="other")]
+    merged = union(corpora, tmp_path / "m", "m", "r")
+    shutil.rmtree(tmp_path / "b")
+    sweep_pool(tmp_path, tmp_path / "shards", grace_h=0.0)
+    assert merged.verify() == [] and len(corpora_below(tmp_path)) == 2
+    (tmp_path / "a" / "manifest.json").write_text("{")
+    with pytest.raises(Corrupt):
+        sweep_pool(tmp_path, tmp_path / "shards", grace_h=0.0)
+
+
+def two_source_corpora(root):
+    """A shard that holds two sources, a selection over it, and one corpus of the doomed source alone."""
+    with CorpusWriter(root / "mixed", shards=root / "shards", name="mixed") as writer:
+        for number in range(6):
+            writer.add(random_clip(number, source="good" if number % 2 else "doomed", frames=30))
+        mixed = writer.publish()
+    with CorpusWriter(root / "alone", shards=root / "shards", name="alone") as writer:
+        writer.add(random_clip(9, source="doomed", frames=30))
+        writer.publish()
+    return mixed.select([0, 3, 4], root / "cut", "cut", "r", {"score": [1.0, 2.0, 3.0]}, ledger=drop_rest(mixed, {0, 3, 4}))
+
+
+def test_a_withdrawn_source_is_gone_from_every_corpus_and_from_the_disk(tmp_path):
+    two_source_corpora(tmp_path)
+    secret = random_clip(2, source="doomed", frames=30).motion.tobytes()
+    keep = random_clip(1, source="good", frames=30).motion.tobytes()
+    stone = withdraw(tmp_path, tmp_path / "shards", "doomed", "the licence was revoked")
+    assert stone.clips == 4 and set(stone.corpora) == {"mixed", "cut", "alone"}
+    files = [p.read_bytes() for p in tmp_path.rglob("*.arrow")]
+    assert not any(secret in data for data in files) and any(keep in data for data in files)
+    for name, clips in (("mixed", 3), ("cut", 2), ("alone", 0)):
+        corpus = Corpus.open(tmp_path / name)
+        assert len(corpus) == clips and corpus.verify() == [] and "doomed" not in corpus.index["source"].to_pylist()
+    assert "withdrawn" in Corpus.open(tmp_path / "cut").ledger()["reason"].to_pylist()
+    assert Corpus.open(tmp_path / "alone").manifest.notes["absent"] == "doomed was withdrawn: the licence was revoked"
+    assert read_tombstone(tmp_path, "doomed").reason == "the licence was revoked"
+    again = withdraw(tmp_path, tmp_path / "shards", "doomed", "again")
+    assert again.clips == 4
+    with pytest.raises(StickgenError, match="no corpus holds a clip of 'unknown'"):
+        withdraw(tmp_path, tmp_path / "shards", "unknown", "x")
+    with pytest.raises(StickgenError, match="not a name"):
+        withdraw(tmp_path, tmp_path / "shards", "../x", "x")
+
+
+def test_a_withdrawal_that_was_cut_short_is_finished_by_asking_again(tmp_path, monkeypatch):
+    two_source_corpora(tmp_path)
+    import stickgen_core.corpus.upkeep as upkeep
+
+    calls = []
+    real = upkeep._without
+
+    def once(*args):
+        if calls:
+            raise KeyboardInterrupt
+        calls.append(1)
+        real(*args)
+
+    monkeypatch.setattr(upkeep, "_without", once)
+    with pytest.raises(KeyboardInterrupt):
+        withdraw(tmp_path, tmp_path / "shards", "doomed", "x")
+    monkeypatch.setattr(upkeep, "_without", real)
+    withdraw(tmp_path, tmp_path / "shards", "doomed", "x")
+    secret = random_clip(2, source="doomed", frames=30).motion.tobytes()
+    assert not any(secret in p.read_bytes() for p in tmp_path.rglob("*.arrow"))
+    assert all(verify_folder(tmp_path / name) == [] for name in ("mixed", "cut", "alone"))
+
+
+def test_an_older_corpus_is_migrated_by_its_steps_or_refused(build, tmp_path):
+    build()
+    assert migrate(tmp_path / "a") == []
+    path = tmp_path / "a" / "manifest.json"
+    values = json.loads(path.read_text())
+    values["notes"]["old_name"] = values["notes"].pop("made_for")
+    path.write_text(json.dumps(values | {"schema_version": 0}))
+    with pytest.raises(Corrupt, match="corpus migrate"):
+        Corpus.open(tmp_path / "a")
+    with pytest.raises(Corrupt, match="no way from schema version 0"):
+        migrate(tmp_path / "a")
+
+    def rename(folder, old):
+        notes = {("made_for" if k == "old_name" else k): v for k, v in old["notes"].items()}
+        return old | {"notes": notes}
+
+    assert migrate(tmp_path / "a", steps={0: rename}) == [1]
+    assert Corpus.open(tmp_path / "a").manifest.notes["made_for"] == "a test" and verify_folder(tmp_path / "a") == []
+    path.write_text(json.dumps(values | {"schema_version": 99}))
+    with pytest.raises(Corrupt, match="newer than this program"):
+        migrate(tmp_path / "a")
+
+
+def test_sql_sees_clips_texts_and_ledger_and_nothing_else(build, tmp_path):
+    corpus = build(drops=2)
+    assert query(corpus, "select count(*) n, sum(frames) f from clips").to_pylist() == [{"n": 20, "f": int(corpus.column("frames").sum())}]
+    joined = query(
+        corpus, "select c.id, t.text from clips c join texts t on t.clip = c.position where c.id like '%000002#0' order by ordinal"
+    )
+    assert joined["text"].to_pylist() == [t.text for t in corpus.texts(2)]
+    assert query(corpus, "select reason, count(*) n from ledger group by 1").to_pylist() == [{"reason": "wrong_shape", "n": 2}]
+    (tmp_path / "secret.csv").write_text("a\n1\n")
+    for sql in (f"select * from '{tmp_path}/secret.csv'", f"copy clips to '{tmp_path}/stolen.csv'", "select nothing from nowhere"):
+        with pytest.raises(StickgenError, match="query failed"):
+            query(corpus, sql)
+
+
+def test_a_difference_names_what_changed_and_why(build, tmp_path):
+    old = build("a", range(6))
+    kept = old.select(range(6), tmp_path / "s", "s", "r1", {"score": [0.0] * 6})
+    with CorpusWriter(tmp_path / "b", shards=tmp_path / "shards", name="b") as writer:
+        for clip in old:
+            motion = clip.motion + np.float32(1) if clip.id == old.ids[1] else clip.motion
+            writer.add(replace(clip, motion=motion, licence="other" if clip.id == old.ids[2] else clip.licence))
+        writer.add(random_clip(50, frames=30))
+        changed = writer.publish()
+    new = changed.select(
+        [0, 1, 2, 3, 4, 6],
+        tmp_path / "t",
+        "s",
+        "r2",
+        {"score": [1.0, 0, 0, 0, 0, 0]},
+        ledger=[LedgerRow("u", changed.ids[5], "critic", "jitter")],
+    )
+    found = diff(kept, new)
+    assert found.added == (changed.ids[6],) and found.removed == {old.ids[5]: "critic: jitter"}
+    assert found.changed == {old.ids[1]: ("motion",), old.ids[2]: ("licence",)}
+    assert found.annotations == {"score": 1} and found.causes == ("recipe", "input b", "input canonical/a")
+    assert diff(old, old).empty
+
+
+def test_statistics_count_by_source(build, tmp_path):
+    merged = union(
+        [build("a", range(8)), build("b", range(5), source="other")], tmp_path / "m", "m", "r", annotations={"q": [0.5] * 12 + [None]}
+    )
+    found = statistics(merged)
+    assert found["clips"] == 13 == sum(s["clips"] for s in found["sources"].values())
+    assert found["frames"] == sum(s["frames"] for s in found["sources"].values()) == merged.manifest.counts["frames"]
+    assert found["sources"]["made"]["missing"] == {"text": 3, "action": 0, "camera": 8} and found["missing"]["q"] == 1
+    json.dumps(found, allow_nan=False)
