@@ -101,7 +101,8 @@ def load_settings(profile: str | None = None, root: Path | None = None, override
     configs = root / "configs"
     if profile not in PROFILES:
         raise ConfigError(f"profile {profile!r}: expected one of {', '.join(PROFILES)} (STICKGEN_PROFILE or --profile)")
-    defaults = {path.stem: read_yaml(path) for path in sorted((configs / "defaults").glob("*.yaml"))}
+    # The files of training runs (model, objective, training) are read by training.config.run_config.
+    defaults = {path.stem: read_yaml(path) for path in sorted((configs / "defaults").glob("*.yaml")) if path.stem in Config.model_fields}
     overrides = tuple(overrides)
     from_environment = [f"seed={environ['STICKGEN_SEED']}"] if environ.get("STICKGEN_SEED") else []
     config = load(Config, [configs / f"{profile}.yaml"], [*from_environment, *overrides], base=defaults)
