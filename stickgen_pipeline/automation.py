@@ -26,9 +26,10 @@ DATA_GROUPS = ("raw", "canonical", "corpus")
 _new_content = (
     C.missing().newly_true() | C.code_version_changed() | C.any_deps_match(C.data_version_changed()).with_label("any_deps_content_changed")
 )
-# Reset on a request alone: resetting on completion too would lose what changed while the step was running.
+# Reset on a request alone: resetting on completion too would lose what changed while the step was running. And not in a tick
+# that brings new content itself: what changed between the request and this tick may be newer than what the run has read.
 on_new_content = (
-    _new_content.since(C.newly_requested())
+    _new_content.since(C.newly_requested() & ~_new_content)
     & ~C.any_deps_missing()
     & ~C.any_deps_in_progress()
     & ~C.in_progress()

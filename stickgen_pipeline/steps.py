@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -233,14 +234,19 @@ class Costs:
         publish_text(self.path, json.dumps({**self.read(), key: round(seconds, 2)}, indent=1, sort_keys=True) + "\n")
 
 
+def _names(bare: str, step: Step) -> bool:
+    bare = bare.removeprefix("key:")
+    if bare.startswith("group:"):
+        return step.group == bare.removeprefix("group:")
+    return bare in (step.key, step.group, step.key.partition("/")[2]) or fnmatchcase(step.key, bare)
+
+
 def chosen(steps: Steps, wanted: Iterable[str]) -> list[Step]:
     """Steps named by key, group, glob or last part; `+x` adds everything x needs, `x+` everything that needs x."""
-    from fnmatch import fnmatchcase
-
     ordered, keys = in_order(steps), set()
     for pattern in wanted:
         bare = pattern.strip("+")
-        hits = {step.key for step in ordered if bare in (step.key, step.group, step.key.partition("/")[2]) or fnmatchcase(step.key, bare)}
+        hits = {step.key for step in ordered if _names(bare, step)}
         if not hits:
             raise StickgenError(
                 f"{pattern!r} names no step; steps: {', '.join(sorted(steps))}; groups: {', '.join(sorted({s.group for s in ordered}))}"

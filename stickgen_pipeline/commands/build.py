@@ -1,0 +1,193 @@
+"""`stickgen build`: the graph of the UI, run in this process against the same instance, with progress and a summary."""
+
+import argparse
+import contextlib
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from stickgen_core.records.publish import exclusively
+from stickgen_core.settings import Settings
+from stickgen_pipeline.commands.common import duration, settings_of, size, table
+from stickgen_pipeline.definitions import build_definitions
+from stickgen_pipeline.freshness import plan
+from stickgen_pipeline.graph import steps_of
+from stickgen_pipeline.resources import Watcher, costs_of, state_of
+from stickgen_pipeline.steps import Outcome, Step, Steps, bytes_of, chosen, upstream
+
+OWNER_TAG = "stickgen/pid"
+
+
+@dataclass
+class Tally:
+    """What became of each step."""
+
+    wanted: list[Step]
+    done: dict[str, Outcome] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        for step in self.wanted:
+            outcome = self.done.get(step.key)
+            row: dict[str, Any] = {"key": step.key, "result": "skipped", "seconds": None, "bytes": None, "says": ""}
+            if outcome:
+                row |= {"result": "reused" if outcome.reused else "built", "seconds": round(outcome.seconds, 2), "bytes": bytes_of(step.folder),
+                        "digest": outcome.manifest.digest, "says": "; ".join(outcome.warnings)}  # fmt: skip
+                if outcome.blocked_by:
+                    row |= {"result": "blocked", "says": "; ".join(outcome.blocked_by)}
+            if step.key in self.failed:
+                row |= {"result": "failed", "says": self.failed[step.key]}
+            yield row
+
+
+def build(options: argparse.Namespace) -> int:
+    settings = settings_of(options)
+    steps = steps_of(settings)
+    wanted = chosen(steps, options.selection)
+    if options.selection and not options.only:
+        wanted = with_data_inputs(steps, wanted, settings)
+    tally, started = Tally(wanted), time.monotonic()
+    console = Console(file=os.fdopen(os.dup(sys.stderr.fileno()), "w"))
+    settings.places.data.mkdir(parents=True, exist_ok=True)
+    with exclusively(settings.places.data / ".build" / "lock"), instance(settings) as home:
+        bury_the_dead(home)
+        with progress_bar(console, tally, plan(steps, wanted, state_of(settings), costs_of(settings).read()), options) as watcher:
+            run(build_definitions(settings, watcher), home, tally, options)
+    return report(options, settings, tally, time.monotonic() - started)
+
+
+def with_data_inputs(steps: Steps, wanted: list[Step], settings: Settings) -> list[Step]:
+    """The selection, with whatever it needs that is not current; checkpoints that are merely stale are left as they are."""
+    keys = {step.key for step in wanted}
+    needed = upstream(steps, keys)
+    planned = {p.step.key: p for p in plan(steps, list(steps.values()), state_of(settings), {})}
+    for key in needed:
+        there = (steps[key].folder / "manifest.json").exists()
+        if planned[key].action != "reuse" and (steps[key].automatic or not there):
+            keys |= {key} | {parent for parent in upstream(steps, [key]) if planned[parent].action != "reuse" and steps[parent].automatic}
+    return chosen(steps, sorted(keys))
+
+
+@contextlib.contextmanager
+def instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
+    """The instance that the UI reads: DAGSTER_HOME, by default dagster_home/ of the checkout."""
+    home = Path(os.environ.setdefault("DAGSTER_HOME", str(settings.root / "dagster_home"))).absolute()
+    home.mkdir(parents=True, exist_ok=True)
+    os.environ["DAGSTER_HOME"] = str(home)
+    with dg.DagsterInstance.get() as found:
+        yield found
+
+
+def bury_the_dead(home: dg.DagsterInstance) -> None:
+    """Builds that were killed still read as running and hold their place in a pool; nobody else can tell that they are gone."""
+    for run in home.get_runs(filters=dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING])):
+        owner = run.tags.get(OWNER_TAG, "")
+        if owner.isdigit() and not Path(f"/proc/{owner}").exists() and not _alive(int(owner)):
+            home.report_run_failed(run, "the process of this build was killed")
+            home.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def run(definitions: dg.Definitions, home: dg.DagsterInstance, tally: Tally, options: argparse.Namespace) -> None:
+    """All wanted steps in one run of the graph's own job, so that it shows in the UI like any other."""
+    job = definitions.resolve_implicit_global_asset_job_def()
+    loud = {} if options.verbose else {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+    result = job.execute_in_process(
+        instance=home,
+        asset_selection=[dg.AssetKey(step.key.split("/")) for step in tally.wanted],
+        run_config={"loggers": loud.get("loggers", {})},
+        tags={OWNER_TAG: str(os.getpid()), "stickgen/because": "stickgen build"},
+        raise_on_error=False,
+    )
+    for event in result.filter_events(lambda event: event.is_step_failure):
+        key = next((step.key for step in tally.wanted if step.key.replace("/", "__") == event.step_key), event.step_key or "run")
+        tally.failed[key] = _cause(event)
+    if not result.success and not tally.failed and not any(outcome.blocked_by for outcome in tally.done.values()):
+        tally.failed[tally.wanted[0].key] = "the run failed before its first step; run with -v for the log"
+
+
+def _cause(event: dg.DagsterEvent) -> str:
+    failure = event.step_failure_data
+    if failure.user_failure_data and failure.user_failure_data.description:
+        return failure.user_failure_data.description
+    error = failure.error
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return str(error.message).strip() if error is not None else "failed without a message"
+
+
+@contextlib.contextmanager
+def progress_bar(console: Console, tally: Tally, planned: list[Any], options: argparse.Namespace) -> Iterator[Watcher]:
+    """A bar with the time left where there is a terminal; one line a finished step in a log; nothing with --json."""
+    last_time = {p.step.key: p.seconds or 1.0 for p in planned if p.action != "reuse"}
+    silent, live = options.json, console.is_terminal and not options.json
+    bar = Progress(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[what]}"), TimeElapsedColumn(),
+                   TextColumn("{task.fields[left]}"), console=console, transient=True, disable=not live)  # fmt: skip
+    task = bar.add_task("build", total=len(tally.wanted), what="", left="")
+
+    def left() -> str:
+        rest = sum(seconds for key, seconds in last_time.items() if key not in tally.done)
+        return f"about {duration(rest)} left" if rest else ""
+
+    def progress_of(step: Step) -> Any:
+        bar.update(task, description=step.key, what="", left=left())
+
+        def progress(label: str, done: int, total: int) -> None:
+            bar.update(task, completed=len(tally.done) + (done / total if total else 0), what=f"{label} {done}/{total}")
+
+        return progress
+
+    def finished(step: Step, outcome: Outcome) -> None:
+        tally.done[step.key] = outcome
+        bar.update(task, completed=len(tally.done), what="", left=left())
+        if not silent and not outcome.reused:
+            console.print(f"  built {step.key} in {duration(outcome.seconds)}", highlight=False)
+
+    with bar:
+        yield Watcher(progress_of, finished)
+
+
+def report(options: argparse.Namespace, settings: Settings, tally: Tally, seconds: float) -> int:
+    rows = list(tally.rows())
+    count = {result: sum(row["result"] == result for row in rows) for result in ("built", "reused", "blocked", "failed", "skipped")}
+    bad = [row for row in rows if row["result"] in ("failed", "blocked")]
+    if options.json:
+        print(json.dumps({"profile": settings.profile, "seconds": round(seconds, 2), **count, "steps": rows}, ensure_ascii=False, indent=1))
+        return 1 if bad else 0
+    shown = [row for row in rows if row["result"] != "reused"]
+    if shown:
+        print(table(("artefact", "result", "time", "size", ""), [
+            (r["key"], r["result"], duration(r["seconds"]) if r["seconds"] is not None else "", size(r["bytes"]) if r["bytes"] else "",
+             _first(r["says"]) if r["result"] in ("built", "reused") else "") for r in shown]))  # fmt: skip
+    print(
+        ", ".join(f"{number} {result}" for result, number in count.items() if number)
+        + f" in {duration(seconds)} (profile {settings.profile})"
+    )
+    for row in bad:
+        print(f"{row['result']}: {row['key']}: {row['says']}", file=sys.stderr)
+    page = settings.places.report("release") / "index.html"
+    if not bad and page.exists():
+        print(f"report: {page}\nUI:     make ui, then http://127.0.0.1:3000")
+    return 1 if bad else 0
+
+
+def _first(text: str) -> str:
+    return text if len(text) <= 100 else text[:97] + "..."
