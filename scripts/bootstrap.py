@@ -75,7 +75,8 @@ def main() -> None:
     environment = {**os.environ, **({"UV_FIND_LINKS": links} if links else {})}
     try:
         subprocess.run([*quiet, "--require-hashes", "--requirement", LOCKS / "uv.lock.txt"], check=True)
-        uv = [python, "-m", "uv", "pip", "install", "--python", python]
+        # On a terminal uv draws its progress; in a log its list of packages would only hide what matters.
+        uv = [python, "-m", "uv", "pip", "install", "--python", python, *([] if sys.stderr.isatty() else ["--quiet"])]
         files = [part for path in locks for part in ("--requirement", path)]
         subprocess.run([*uv, "--require-hashes", *files], check=True, env=environment)
         # The project itself by a path file and a launcher: nothing to build, so it works without a network.
