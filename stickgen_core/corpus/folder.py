@@ -135,7 +135,9 @@ def store_manifest(folder: Path) -> Manifest:
     manifest = read_manifest(folder)
     store = manifest.notes.get(STORE_NOTE)
     if not isinstance(store, Mapping) or not all(isinstance(store.get(k), str) for k in STORE_KEYS):
-        raise Corrupt(f"{manifest_path(folder)}: {manifest.kind} {manifest.name!r} is not a corpus: expected notes.store with {', '.join(STORE_KEYS)}")
+        raise Corrupt(
+            f"{manifest_path(folder)}: {manifest.kind} {manifest.name!r} is not a corpus: expected notes.store with {', '.join(STORE_KEYS)}"
+        )
     return manifest
 
 

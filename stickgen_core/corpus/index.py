@@ -77,13 +77,15 @@ def _checked(name: str, values: Annotation, rows: int) -> pa.Array:
     column = values if isinstance(values, pa.Array | pa.ChunkedArray) else pa.array(values)
     if isinstance(column, pa.ChunkedArray):
         column = column.combine_chunks()
-    if pa.types.is_null(column.type):
-        raise StickgenError(f"annotation {name!r}: every value is missing and so its type is unknown; pass a pyarrow array with a type")
-    if len(column) != rows:
-        raise StickgenError(f"annotation {name!r}: expected {rows} values, one for each selected row, found {len(column)}")
     flat = column
     while pa.types.is_list(flat.type) or pa.types.is_large_list(flat.type):
         flat = flat.flatten()
+    if pa.types.is_null(flat.type):
+        raise StickgenError(
+            f"annotation {name!r}: every value is missing or empty and so its type is unknown; pass a pyarrow array with a type"
+        )
+    if len(column) != rows:
+        raise StickgenError(f"annotation {name!r}: expected {rows} values, one for each selected row, found {len(column)}")
     if pa.types.is_floating(flat.type) and not pc.all(pc.is_finite(flat.drop_null())).as_py() and len(flat.drop_null()):
         raise StickgenError(f"annotation {name!r}: holds NaN or infinity; use None (null) where a value is not known")
     return column
@@ -128,7 +130,7 @@ def _feed(hasher: Any, column: pa.Array) -> None:
     kind = column.type
     valid = column.is_valid().to_numpy(zero_copy_only=False)
     if pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        hasher.update(b"list")
+        hasher.update(f"list\0{len(column)}\0".encode())
         hasher.update(np.packbits(valid).tobytes())
         hasher.update(pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False).astype("<i8").tobytes())
         _feed(hasher, column.drop_null().flatten())

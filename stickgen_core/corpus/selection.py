@@ -15,7 +15,7 @@ from stickgen_core.corpus.check import check_clip
 from stickgen_core.corpus.clip import Clip
 from stickgen_core.corpus.config import CorpusConfig
 from stickgen_core.corpus.folder import LOCK_NAME, Draft, publish_folder
-from stickgen_core.corpus.index import BASE_SCHEMA, Annotation, text_counts, with_annotations
+from stickgen_core.corpus.index import BASE_SCHEMA, Annotation, annotation_names, text_counts, with_annotations
 from stickgen_core.corpus.ledger import LedgerRow, ledger_table, require_accounted
 from stickgen_core.corpus.shards import TEXT_SCHEMA, ShardWriter, disk_errors, shard_path, text_row
 from stickgen_core.errors import MissingInput, StickgenError
@@ -59,7 +59,7 @@ def publish_selection(
     with exclusively(folder / LOCK_NAME):
         sweep(folder)
         chosen = [part.index.take(part.positions()) for part in parts]
-        table = with_annotations(pa.concat_tables(chosen, promote_options="default"), annotations)
+        table = with_annotations(_joined(name, chosen, annotations), annotations)
         drops = ledger_table(ledger)
         read = [clip_id for part in parts for clip_id in part.index["id"].to_pylist()]
         require_accounted(name, read, table["id"].to_pylist(), drops)
@@ -71,6 +71,15 @@ def publish_selection(
             raise StickgenError(f"{name}: motion is {sorted(widths)} wide in different inputs; one stick layout a corpus")
         draft = Draft(name, kind, recipe, {p.name: p.digest for p in parts} if parents is None else dict(parents), dict(notes), dict(made))
         return publish_folder(folder, pool, table, drops, draft, {"read": len(read), "motion_width": max(widths, default=0)})
+
+
+def _joined(name: str, tables: Sequence[pa.Table], replaced: Iterable[str]) -> pa.Table:
+    """One table of them all; a column that only some have is null elsewhere, one that is about to be replaced is left out."""
+    kept = [table.drop_columns([column for column in replaced if column in annotation_names(table)]) for table in tables]
+    try:
+        return pa.concat_tables(kept, promote_options="default")
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise StickgenError(f"{name}: an annotation has different types in different inputs ({error}); give it one, or remove it") from None
 
 
 def _with_texts(

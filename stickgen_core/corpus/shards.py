@@ -184,7 +184,8 @@ class OpenShard:
         except (pa.ArrowInvalid, pa.ArrowException, OSError) as error:
             raise Corrupt(f"{path}: not a readable shard ({_first_line(error)}); run `stickgen corpus verify`") from None
         if self._reader.schema not in (ARRAY_SCHEMA, TEXT_SCHEMA):
-            raise Corrupt(f"{path}: columns {', '.join(self._reader.schema.names)} are not those of a shard; run `stickgen corpus verify`")
+            raise Corrupt(f"{path}: its columns are not those of a shard of this version; run `stickgen corpus verify`")
+        self._batches: list[pa.RecordBatch | None] = [None] * count
         self._views: list[dict[str, tuple[np.ndarray, np.ndarray]] | None] = [None] * count
 
     @property
@@ -193,7 +194,9 @@ class OpenShard:
 
     def record_batch(self, number: int) -> pa.RecordBatch:
         try:
-            return self._reader.get_batch(number)
+            batch = self._reader.get_batch(number) if self._batches[number] is None else self._batches[number]
+            self._batches[number] = batch
+            return batch
         except (pa.ArrowInvalid, pa.ArrowException, OSError, IndexError, ValueError) as error:
             raise Corrupt(f"{self.path}: batch {number} is damaged ({_first_line(error)}); run `stickgen corpus verify`") from None
 

@@ -10,6 +10,7 @@ import pytest
 from bench.clips import random_clip
 from stickgen_core.corpus import BadClip, Corpus, CorpusConfig, CorpusWriter, LedgerRow, current, union
 from stickgen_core.corpus.clip import ARRAY_FIELDS
+from stickgen_core.corpus.index import column_digest
 from stickgen_core.errors import Corrupt, MissingInput, StickgenError
 from stickgen_core.sources.recording import Text
 
@@ -268,3 +269,29 @@ def test_a_shard_name_never_becomes_a_path_outside_the_pool(build, tmp_path):
     corpus._reset()
     with pytest.raises(Corrupt, match="does not name a shard"):
         corpus.arrays(0)
+
+
+def test_a_column_digest_sees_values_not_their_storage():
+    values = [["a", "b"], None, [], ["c"]] * 3
+    plain = pa.array(values)
+    others = [
+        pa.chunked_array([plain.slice(0, 5), plain.slice(5)]), pa.array([["x"], *values]).slice(1), pa.array(values, pa.large_list(pa.large_string())),
+        pa.array(values, pa.list_(pa.dictionary(pa.int8(), pa.string()))),
+    ]  # fmt: skip
+    assert {column_digest(other) for other in others} == {column_digest(plain)}
+    different = [[["a"], ["b"]], [["a", "b"], []], [["a", "b"], None], [["ab"], []], [[], ["a", "b"]], [None, ["a", "b"]]]
+    assert len({column_digest(pa.array(d)) for d in different}) == len(different)
+
+
+def test_what_lies_under_a_null_is_not_content():
+    hidden = pa.Array.from_buffers(pa.int32(), 2, [pa.py_buffer(b"\x01"), pa.py_buffer(np.array([5, 99], "<i4").tobytes())])
+    assert hidden.to_pylist() == [5, None] and column_digest(hidden) == column_digest(pa.array([5, None], pa.int32()))
+    assert column_digest(pa.array([5, 0], pa.int32())) != column_digest(hidden) != column_digest(pa.array([5, None], pa.int64()))
+
+
+def test_annotations_of_two_types_under_one_name_are_refused(build, tmp_path):
+    a = build("a", range(2)).select([0, 1], tmp_path / "s", "s", "r", {"x": ["t", "u"]})
+    b = build("b", range(2), source="other").select([0, 1], tmp_path / "t", "t", "r", {"x": [1, 2]})
+    with pytest.raises(StickgenError, match="different types in different inputs"):
+        union([a, b], tmp_path / "m", "m", "r")
+    assert len(union([a, b], tmp_path / "m", "m", "r", annotations={"x": [0, 0, 1, 1]})) == 4
