@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stickgen_core.corpus import Corpus, current
+from stickgen_core.curation.captions import CONDITIONING_KINDS, describing
 from stickgen_core.records.digests import digest_bytes, digest_entries, digest_json
 from stickgen_core.sources.recording import Text
 from stickgen_core.text.cache import ensure_vectors
@@ -16,8 +17,6 @@ from stickgen_core.text.config import TextConfig
 from stickgen_core.text.encoders import GOLDEN_TEXT, Encoder, Progress, encoder_for, text_key
 from stickgen_core.text.vectors import TextVectors
 
-# A transcript says what was spoken and a label names a class; neither describes motion in words.
-CONDITIONING_KINDS = ("caption", "template")
 RECIPE_VERSION = 1
 
 
@@ -56,18 +55,13 @@ def embed(
 
 def keys_of(corpus: Corpus, encoder_digest: str) -> tuple[pa.Array, dict[str, str]]:
     """(list<string> of keys for each clip, key -> text for each distinct text)."""
-    table = corpus.text_table()
-    table = table.filter(pc.is_in(table["kind"], pa.array(CONDITIONING_KINDS)))
+    table = describing(corpus)
     coded = table["text"].combine_chunks().dictionary_encode()
     said = coded.dictionary.to_pylist()
-    key_of = [text_key(encoder_digest, text) if text.strip() else "" for text in said]
-    codes = coded.indices.to_numpy()
-    spoken = np.array([bool(key) for key in key_of], bool)[codes] if len(codes) else np.zeros(0, bool)
-    codes, clips = codes[spoken], table["clip"].to_numpy()[spoken]
-    offsets = np.searchsorted(clips, np.arange(len(corpus) + 1))
-    flat = pa.array(key_of, pa.string()).take(pa.array(codes))
-    used = np.unique(codes)
-    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), flat), {key_of[c]: said[c] for c in used}
+    key_of = [text_key(encoder_digest, text) for text in said]
+    offsets = np.searchsorted(table["clip"].to_numpy(), np.arange(len(corpus) + 1))
+    flat = pa.array(key_of, pa.string()).take(coded.indices)
+    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), flat), dict(zip(key_of, said, strict=True))
 
 
 def _notes(corpus: Corpus, encoder: Encoder, vectors: TextVectors, distinct: Mapping[str, str]) -> dict[str, Any]:

@@ -1,0 +1,141 @@
+"""All sources as one corpus: measured, equal motions collapsed, split by performance, balanced. Motion is never copied."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from stickgen_core.config import config_hash
+from stickgen_core.corpus import Corpus, current, union
+from stickgen_core.corpus.index import BASE_SCHEMA
+from stickgen_core.curation.caps import keep_within, ranks, solve_caps
+from stickgen_core.curation.config import CurationConfig
+from stickgen_core.curation.duplicates import equal_motions, near_duplicates
+from stickgen_core.curation.measure import SCORE_COLUMNS, measure, measure_recipe
+from stickgen_core.curation.splits import Assignment, assign_splits
+from stickgen_core.curation.verdicts import Sieve
+from stickgen_core.errors import StickgenError
+from stickgen_core.records.digests import digest_json
+from stickgen_core.sources.recording import Text
+
+Progress = Callable[[str, int, int], None] | None
+MERGE_VERSION = 1
+BALANCED_SPLIT = "train"
+
+
+def merge_recipe(config: CurationConfig, forced: Mapping[str, str], train_only: Iterable[str]) -> str:
+    """Changes when the merged corpus could."""
+    parts = {name: config_hash(getattr(config, name)) for name in ("duplicates", "splits", "merge")}
+    return digest_json({"merge": MERGE_VERSION, "measure": measure_recipe(config), **parts, "infeasible": config.infeasible, "forced": sorted(forced.items()),
+                        "train_only": sorted(train_only)})  # fmt: skip
+
+
+def merge(
+    corpora: Sequence[Corpus], config: CurationConfig, folder: Path, *, shards: Path | None = None, cache: Path | None = None,
+    forced: Mapping[str, str] | None = None, train_only: Iterable[str] = (), name: str = "merged_all", progress: Progress = None,
+) -> Corpus:  # fmt: skip
+    """Publish every clip of the corpora once, with annotations: split, group, motion_digest and all scores.
+
+    cache        keeps each source's measurements, so that only a changed source is measured again
+    forced       origin -> split of official lists whose own clips may be absent
+    train_only   names of sources that never go to val or test by hash
+    """
+    forced, train_only = dict(forced or {}), frozenset(train_only)
+    parents = {corpus.manifest.name: corpus.digest for corpus in corpora}
+    recipe = merge_recipe(config, forced, train_only)
+    ready = current(folder, recipe, parents)
+    if ready is not None:
+        return ready
+    if not any(len(corpus) for corpus in corpora):
+        raise StickgenError(f"{folder}: nothing to merge, all {len(corpora)} sources are empty; put a data set into its folder")
+    index = pa.concat_tables([corpus.index.select(BASE_SCHEMA.names) for corpus in corpora])
+    measured = pa.concat_tables([measure(corpus, config, cache, progress) for corpus in corpora if len(corpus)])
+    same = equal_motions(measured["motion_digest"].to_pylist())
+    near = _near(index, measured, config)
+    joined = [(group[0], row) for group in same for row in group[1:]] + ([(a, b) for a, b, _ in near] if config.duplicates.group else [])
+    splits = assign_splits(index, config.splits, forced=forced, train_only=train_only, same=joined)
+    sieve = Sieve("merge", index.num_rows)
+    texts = _collapse(corpora, index, same, sieve)
+    balance = _balance(index, splits.split, config, sieve)
+    annotations: dict[str, Any] = {
+        "split": pa.array(splits.split, pa.string()), "group": pa.array(splits.group, pa.string()),
+        **{column: measured[column] for column in ("motion_digest", *SCORE_COLUMNS)},
+    }  # fmt: skip
+    kept = pa.array(np.flatnonzero(sieve.kept))
+    annotations = {column: values.take(kept) for column, values in annotations.items()}
+    bounds = np.cumsum([0, *(len(corpus) for corpus in corpora)])
+    rows = [np.flatnonzero(sieve.kept[a:b]) for a, b in zip(bounds, bounds[1:], strict=False)]
+    notes = {
+        "waterfall": sieve.waterfall(), "splits": _split_notes(splits), "balance": balance,
+        "near_duplicates": {"pairs": len(near), "grouped": config.duplicates.group},
+        "equal_motions": {"groups": len(same), "texts_united": len(texts)},
+    }  # fmt: skip
+    return union(
+        corpora, folder, name, recipe, rows=rows, annotations=annotations, ledger=sieve.ledger(index), notes=notes, parents=parents,
+        texts=texts, shards=shards,
+    )  # fmt: skip
+
+
+def _near(index: pa.Table, measured: pa.Table, config: CurationConfig) -> list[tuple[int, int, float]]:
+    """Near duplicates of different origins; those of one origin share a split anyway."""
+    column = measured["description"].combine_chunks()
+    described = column.flatten().to_numpy().reshape(len(column), -1)
+    origins = index["origin"].combine_chunks().dictionary_encode().indices.to_numpy()
+    return near_duplicates(
+        described, measured["excursion_m"].to_numpy(), index["frames"].to_numpy(), index["actors"].to_numpy(), config.duplicates, origins
+    )
+
+
+def _collapse(corpora: Sequence[Corpus], index: pa.Table, same: Sequence[Sequence[int]], sieve: Sieve) -> dict[str, tuple[Text, ...]]:
+    """Drop all but the best captioned of each group of equal motions; texts of kept clips that gain some."""
+    ids, captions, counts = (index[name].to_pylist() for name in ("id", "caption_count", "text_count"))
+    bounds = np.cumsum([0, *(len(corpus) for corpus in corpora)])
+    refused = np.zeros(len(ids), bool)
+    details = np.full(len(ids), "", dtype=object)
+    united: dict[str, tuple[Text, ...]] = {}
+
+    def texts_of(row: int) -> tuple[Text, ...]:
+        number = int(np.searchsorted(bounds, row, side="right")) - 1
+        return corpora[number].texts(row - int(bounds[number]))
+
+    for group in same:
+        ordered = sorted(group, key=lambda row: (-captions[row], -counts[row], ids[row]))
+        keeper, others = ordered[0], ordered[1:]
+        own = texts_of(keeper)
+        gained = list(own)
+        for row in others:
+            refused[row] = True
+            details[row] = f"same motion as {ids[keeper]}"
+            gained += [text for text in texts_of(row) if text not in gained]
+        if len(gained) > len(own):
+            united[ids[keeper]] = tuple(gained)
+    sieve.drop("duplicate", refused, detail=details)
+    return united
+
+
+def _balance(index: pa.Table, split: np.ndarray, config: CurationConfig, sieve: Sieve) -> dict[str, Any]:
+    """Cap each source's share of the training split; statistics of what was asked for and what was used."""
+    source = index["source"].to_numpy(zero_copy_only=False)
+    counted = sieve.kept & (split == BALANCED_SPLIT)
+    available = {str(name): int((source[counted] == name).sum()) for name in np.unique(source)}
+    asked = config.merge.max_source_fraction
+    caps = solve_caps(available, asked, relax=config.infeasible == "relax", what="curation.merge.max_source_fraction")
+    used = max(caps.shares.values(), default=asked)
+    classes = np.where(counted, source, "")
+    keep = keep_within(classes, ranks(index["id"].to_pylist(), config.merge.seed), caps.counts)
+    shares = np.array([available.get(name, 0) / max(int(counted.sum()), 1) for name in source])
+    sieve.drop("source_balance", ~keep, value=shares, limit=used)
+    return {
+        "of": f"the {BALANCED_SPLIT} split", "asked": asked, "used": round(used, 6), "relaxed": caps.relaxed,
+        "available": available, "kept": dict(caps.counts),
+    }  # fmt: skip
+
+
+def _split_notes(splits: Assignment) -> dict[str, Any]:
+    names, counts = np.unique(splits.split.astype(str), return_counts=True)
+    return {
+        "clips": dict(zip(names.tolist(), counts.tolist(), strict=True)), "groups_by_rule": dict(splits.reasons),
+        "official_ids_overruled": splits.overruled, "warnings": list(splits.warnings),
+    }  # fmt: skip

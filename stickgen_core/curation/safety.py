@@ -1,0 +1,163 @@
+"""The safety critic: is a generated motion fit to be shown? Six faults with documented severities, and the numbers must be finite.
+
+A severity is where a check begins; it grows to 1 as the share of frames it concerns does, and several faults add up as independent doubts
+do (1 − Π(1 − severity)). So every check can reject at the default 0.7, and a fault in a few frames alone need not.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from stickgen_core.curation.config import SafetyConfig
+from stickgen_core.curation.parts import FOURTH_DIFFERENCE_GAIN, SECOND_DIFFERENCE_GAIN
+from stickgen_core.errors import StickgenError
+from stickgen_core.skeleton import layout_of_width
+
+NON_FINITE_SEVERITY = 1.0
+
+
+@dataclass(frozen=True)
+class SafetyIssue:
+    """One fault: `value` was held against `limit`; `actor` is the person it was worst in."""
+
+    check: str
+    severity: float
+    value: float
+    limit: float
+    detail: str
+    actor: int = 0
+
+
+@dataclass(frozen=True)
+class SafetyResult:
+    """overall_score is 1 for a motion without fault, 0 for one that must not be shown."""
+
+    is_safe: bool
+    overall_score: float
+    issues: tuple[SafetyIssue, ...] = field(default=())
+
+
+def evaluate_motion_safety(motion: np.ndarray, config: SafetyConfig | None = None, present: np.ndarray | None = None) -> SafetyResult:
+    """Judge sticks [T, W] or [T, A, W] in metres at `config.fps`; absent people (present [T, A]) are not judged."""
+    config = config or SafetyConfig()
+    motion = np.asarray(motion, dtype=np.float64)
+    if motion.ndim == 2:
+        motion = motion[:, None]
+    if motion.ndim != 3 or not len(motion):
+        raise StickgenError(f"safety critic: expected motion [T, W] or [T, A, W] with T > 0, found {list(motion.shape)}")
+    names = layout_of_width(motion.shape[2]).segment_names
+    seen = np.ones(motion.shape[:2], bool) if present is None else np.asarray(present, bool).reshape(motion.shape[:2])
+    worst: dict[str, SafetyIssue] = {}
+    judged = [actor for actor in range(motion.shape[1]) if seen[:, actor].any()]
+    for actor in judged:
+        for issue in _issues_of(motion[seen[:, actor], actor], names, actor, config):
+            if issue.check not in worst or issue.severity > worst[issue.check].severity:
+                worst[issue.check] = issue
+    # One who stands still beside one who moves is no fault.
+    frozen = [_frozen(motion[seen[:, a], a], a, config) for a in judged]
+    if frozen and all(issue is not None for issue in frozen):
+        worst["frozen"] = min((issue for issue in frozen if issue is not None), key=lambda issue: issue.value)
+    issues = tuple(sorted(worst.values(), key=lambda issue: (-issue.severity, issue.check)))
+    doubt = 1 - float(np.prod([1 - issue.severity for issue in issues]))
+    return SafetyResult(doubt < config.reject_at, round(1 - doubt, 4), issues)
+
+
+def _issues_of(sticks: np.ndarray, names: tuple[str, ...], actor: int, config: SafetyConfig) -> list[SafetyIssue]:
+    """Every fault of one person but standing still: [T, W]."""
+    if not np.isfinite(sticks).all():
+        share = float(1 - np.isfinite(sticks).all(1).mean())
+        return [SafetyIssue("non_finite", NON_FINITE_SEVERITY, round(share, 4), 0.0, "frames with values that are not numbers", actor)]
+    points = _points(sticks)
+    found = [_repetitive(points, actor, config), _jittery(points, actor, config), _velocity(points, actor, config),
+             _ground(points, actor, config), _limbs(sticks, names, actor, config)]  # fmt: skip
+    return [issue for issue in found if issue is not None]
+
+
+def _points(sticks: np.ndarray) -> np.ndarray:
+    """[T, W] -> [T, P, 2] ends of segments."""
+    return sticks.reshape(len(sticks), -1, 2)
+
+
+def _growing(severity: float, share: float, begins: float = 0.0) -> float:
+    """The documented severity where the check begins, 1 where every frame is concerned."""
+    return round(severity + (1 - severity) * max(share - begins, 0.0) / (1 - begins), 4)
+
+
+def _frozen(sticks: np.ndarray, actor: int, config: SafetyConfig) -> SafetyIssue | None:
+    """No point of the figure moves in more than `frozen_share` of the frames."""
+    if len(sticks) < 2 or not np.isfinite(sticks).all():
+        return None
+    step = np.linalg.norm(np.diff(_points(sticks), axis=0), axis=2).max(1)
+    share = round(float((step < config.frozen_step_m).mean()), 4)
+    if share <= config.frozen_share:
+        return None
+    severity = _growing(config.frozen_severity, share, config.frozen_share)
+    return SafetyIssue("frozen", severity, share, config.frozen_share, "share of frames in which nothing moves", actor)
+
+
+def _repetitive(points: np.ndarray, actor: int, config: SafetyConfig) -> SafetyIssue | None:
+    """The figure goes through the same window several times in a row, in the same place; a walker comes by elsewhere."""
+    first, last = config.loop_lags_frames
+    best = 0
+    for lag in range(first, min(last, len(points) // config.repetitive_windows) + 1):
+        apart = np.sqrt(((points[lag:] - points[:-lag]) ** 2).sum(2).mean(1))
+        way = [np.sqrt(((points[part:] - points[:-part]) ** 2).sum(2).mean(1))[: len(apart)] for part in range(1, lag)]
+        farthest = np.max([np.pad(w, (0, max(len(apart) - len(w), 0))) for w in way], axis=0)
+        same = (apart < config.loop_error * farthest) & (farthest > config.loop_excursion_m)
+        best = max(best, _longest(same) // lag + 1 if same.any() else 0)
+    if best < config.repetitive_windows:
+        return None
+    detail = "equal windows in a row, in one place"
+    return SafetyIssue("repetitive", config.repetitive_severity, float(best), float(config.repetitive_windows), detail, actor)
+
+
+def _longest(true: np.ndarray) -> int:
+    """Length of the longest run of true values."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], true.astype(np.int8), [0]])))
+    return int((edges[1::2] - edges[::2]).max(initial=0))
+
+
+def _jittery(points: np.ndarray, actor: int, config: SafetyConfig) -> SafetyIssue | None:
+    """Acceleration noise, m/s², mean over points: the fourth difference scaled to the acceleration that white noise of its size has."""
+    if len(points) < 5:
+        return None
+    scale = np.sqrt(SECOND_DIFFERENCE_GAIN / FOURTH_DIFFERENCE_GAIN) * config.fps**2
+    noise = np.linalg.norm(np.diff(points, 4, axis=0), axis=2).mean(1) * scale
+    share = round(float((noise > config.jitter_acceleration_m_s2).mean()), 4)
+    if share <= config.jittery_share:
+        return None
+    severity = _growing(config.jittery_severity, share, config.jittery_share)
+    return SafetyIssue("jittery", severity, share, config.jittery_share, "share of frames with high acceleration noise", actor)
+
+
+def _velocity(points: np.ndarray, actor: int, config: SafetyConfig) -> SafetyIssue | None:
+    """A point of the figure moves faster than any person's does."""
+    if len(points) < 2:
+        return None
+    speed = np.linalg.norm(np.diff(points, axis=0), axis=2).max(1) * config.fps
+    if speed.max() <= config.velocity_limit_m_s:
+        return None
+    severity = _growing(config.velocity_severity, float((speed > config.velocity_limit_m_s).mean()))
+    return SafetyIssue("velocity", severity, round(float(speed.max()), 4), config.velocity_limit_m_s, "fastest point, m/s", actor)
+
+
+def _ground(points: np.ndarray, actor: int, config: SafetyConfig) -> SafetyIssue | None:
+    """A point of the figure is below the ground."""
+    lowest = points[..., 1].min(1)
+    if lowest.min() >= config.ground_limit_m:
+        return None
+    severity = _growing(config.ground_severity, float((lowest < config.ground_limit_m).mean()))
+    return SafetyIssue("ground", severity, round(float(lowest.min()), 4), config.ground_limit_m, "lowest point, m", actor)
+
+
+def _limbs(sticks: np.ndarray, names: tuple[str, ...], actor: int, config: SafetyConfig) -> SafetyIssue | None:
+    """A segment is longer in projection than any person's is in space; `value` is the worst length over its limit."""
+    ends = sticks.reshape(len(sticks), -1, 2, 2)
+    length = np.linalg.norm(ends[:, :, 1] - ends[:, :, 0], axis=2)
+    limits = np.array([config.segment_limits_m.get(name, config.other_segments_limit_m) for name in names])
+    over = length / limits
+    if over.max() <= 1:
+        return None
+    severity = _growing(config.limb_severity, float((over > 1).any(1).mean()))
+    segment = names[int(over.max(0).argmax())]
+    return SafetyIssue("limbs", severity, round(float(over.max()), 4), 1.0, f"{segment} too long", actor)

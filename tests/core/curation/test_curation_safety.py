@@ -1,0 +1,111 @@
+"""The critic passes people and stops what is not one: each fault is planted and must be named."""
+
+import numpy as np
+import pytest
+
+from stickgen_core.curation.config import SafetyConfig
+from stickgen_core.curation.safety import evaluate_motion_safety
+from stickgen_core.errors import StickgenError
+from stickgen_core.skeleton import stick_layout, sticks
+from tests.core.curation.curation_motions import FPS, GOOD, frozen, jittery, one_joint_jumps, stuck_loop, teleport, walk
+
+
+def seen(joints, layout="stick20", azimuth_deg=45.0):
+    return sticks(joints[:, None], stick_layout(layout), azimuth_deg)[:, 0]
+
+
+def checks(result):
+    return {issue.check for issue in result.issues}
+
+
+@pytest.mark.parametrize("layout", ["stick20", "stick48"])
+@pytest.mark.parametrize("name", GOOD)
+def test_people_are_safe(name, layout):
+    result = evaluate_motion_safety(seen(GOOD[name](), layout))
+    assert result.is_safe and not result.issues and result.overall_score == 1.0
+
+
+@pytest.mark.parametrize("azimuth_deg", [0.0, 45.0, 90.0])
+def test_safety_critic_walking_is_not_repetitive(azimuth_deg):
+    assert "repetitive" not in checks(evaluate_motion_safety(seen(walk(250), azimuth_deg=azimuth_deg)))
+
+
+FAULTS = {
+    "frozen": lambda: seen(frozen()),
+    "repetitive": lambda: seen(stuck_loop()),
+    "jittery": lambda: seen(jittery(noise_m=0.05)),
+    "velocity": lambda: seen(teleport(metres=1.5)),
+    "ground": lambda: seen(walk() - [0, 0.25, 0]),
+    "limbs": lambda: 1.8 * seen(walk()) * [1, 1],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("check", [name for name in FAULTS if name != "limbs"])
+def test_a_planted_fault_is_named_and_rejected(check):
+    result = evaluate_motion_safety(FAULTS[check]())
+    assert check in checks(result)
+    assert not result.is_safe
+
+
+def test_a_limb_longer_than_any_is_rejected():
+    motion = seen(walk())
+    motion[:, 10:12] = motion[:, 8:10] + [1.3, 0.2]
+    result = evaluate_motion_safety(motion)
+    assert checks(result) >= {"limbs"} and not result.is_safe
+
+
+@pytest.mark.parametrize("scale_m", [0.02, 0.1, 1.0])
+def test_white_noise_is_unsafe(scale_m):
+    noise = np.random.default_rng(0).normal(0, scale_m, (100, 20)) + seen(frozen(100))
+    assert not evaluate_motion_safety(noise).is_safe
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_motion_that_is_not_finite_is_unsafe_with_score_zero(bad):
+    motion = seen(walk())
+    motion[40, 3] = bad
+    result = evaluate_motion_safety(motion)
+    assert not result.is_safe and result.overall_score == 0.0 and checks(result) == {"non_finite"}
+    assert not evaluate_motion_safety(np.full((50, 20), bad)).is_safe
+
+
+def test_severities_begin_at_the_documented_values():
+    documented = {"frozen": 0.9, "repetitive": 0.7, "jittery": 0.6, "velocity": 0.8, "ground": 0.6}
+    for check, severity in documented.items():
+        issue = next(i for i in evaluate_motion_safety(FAULTS[check]()).issues if i.check == check)
+        assert severity <= issue.severity <= 1.0
+
+
+def test_one_frame_under_the_ground_is_an_issue_but_no_rejection():
+    joints = walk()
+    joints[50:52] -= [0, 0.15, 0]
+    result = evaluate_motion_safety(seen(joints))
+    assert checks(result) == {"ground"} and result.is_safe and 0.3 < result.overall_score < 1
+
+
+def test_a_listener_beside_a_walker_is_no_fault_but_two_statues_are():
+    pair = np.stack([seen(walk()), seen(frozen()) + 1], 1)
+    assert evaluate_motion_safety(pair).is_safe
+    assert "frozen" in checks(evaluate_motion_safety(np.stack([seen(frozen()), seen(frozen())], 1)))
+
+
+def test_absent_people_are_not_judged():
+    pair = np.stack([seen(walk()), np.full_like(seen(walk()), np.nan)], 1)
+    present = np.zeros(pair.shape[:2], bool)
+    present[:, 0] = True
+    assert evaluate_motion_safety(pair, present=present).is_safe
+    assert not evaluate_motion_safety(pair).is_safe
+
+
+def test_the_rate_matters():
+    slow_rate = SafetyConfig(fps=FPS * 10)
+    assert "velocity" in checks(evaluate_motion_safety(seen(walk()), slow_rate))
+
+
+def test_a_wrong_shape_is_refused_in_one_line():
+    with pytest.raises(StickgenError, match=r"expected motion \[T, W\]"):
+        evaluate_motion_safety(np.zeros(20))
+
+
+def test_a_single_wild_frame_is_noticed():
+    assert "velocity" in checks(evaluate_motion_safety(seen(one_joint_jumps(metres=0.9))))
