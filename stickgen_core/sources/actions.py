@@ -113,11 +113,13 @@ class LabelTable(Section):
     exact     the whole label
     words     a whole word of the label (never part of one: "transition" is not "sit"); the first listed word wins
     unknown   labels that are known to have no action here, so that they are not reported as unmapped
+    phrases   label -> what the person does, in the third person, for template texts
     """
 
     exact: Mapping[str, str] = Field(default_factory=dict)
     words: Mapping[str, str] = Field(default_factory=dict)
     unknown: tuple[str, ...] = ()
+    phrases: Mapping[str, str] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,10 @@ class Labels:
     exact: Mapping[str, int]
     words: Mapping[str, int]
     unknown: frozenset[str]
+    phrases: Mapping[str, str]
+
+    def digest(self) -> str:
+        return digest_json([dict(self.exact), list(self.words.items()), sorted(self.unknown), dict(self.phrases)])
 
     def action(self, label: str) -> int:
         """The id for a label, or UNKNOWN."""
@@ -167,4 +173,5 @@ def labels_for(source: str, actions: Actions | None = None, folder: Path | None 
         exact={label.lower(): actions.ids[name] for label, name in table.exact.items()},
         words={word.lower(): actions.ids[name] for word, name in table.words.items()},
         unknown=frozenset(label.lower() for label in table.unknown),
+        phrases={label.lower(): phrase for label, phrase in table.phrases.items()},
     )

@@ -1,0 +1,228 @@
+"""A raw folder to its canonical corpus: streamed, parallel over units, resumable, the same digest however it was done."""
+
+import multiprocessing
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyarrow as pa
+
+from stickgen_core.canonical.config import CanonicalConfig
+from stickgen_core.canonical.parts import PARTS_NAME, Job, Outcome, jobs_for, make_part, parts_below, signature_of
+from stickgen_core.config import config_hash
+from stickgen_core.corpus.folder import LOCK_NAME, Draft, publish_folder
+from stickgen_core.corpus.index import index_table
+from stickgen_core.corpus.ledger import LedgerRow, by_reason, ledger_table
+from stickgen_core.corpus.store import Corpus
+from stickgen_core.errors import StickgenError
+from stickgen_core.records.digests import digest_json
+from stickgen_core.records.manifest import find_manifest
+from stickgen_core.records.publish import exclusively, sweep
+from stickgen_core.skeleton.config import SkeletonConfig
+from stickgen_core.sources.actions import load_actions
+from stickgen_core.sources.reader import Reader, Unit
+from stickgen_core.sources.readers import reader_for
+from stickgen_core.sources.registry import SourceSpec
+
+Progress = Callable[[str, int, int], None]
+# Raise when the meaning of a clip changes: every corpus is then converted again.
+VERSION = 1
+# Keys of a data set's YAML that a clip depends on; a new citation converts nothing again.
+SPEC_KEYS = ("name", "reader", "kind", "axes", "fps", "skeleton", "needs", "licence", "splits", "labels", "options")
+
+
+def recipe_of(spec: SourceSpec, raw: Path, config: CanonicalConfig, skeleton: SkeletonConfig) -> str:
+    """Digest of everything but the units' own files that decides what their clips are."""
+    reader = reader_for(spec)
+    known = spec.model_dump(mode="json")
+    return digest_json({
+        "version": VERSION, "reader": reader.version, "spec": {key: known[key] for key in SPEC_KEYS}, "canonical": config_hash(config),
+        "skeleton": config_hash(skeleton), "actions": load_actions().digest(), "outside": _outside(reader, raw),
+    })  # fmt: skip
+
+
+def _outside(reader: Reader, raw: Path) -> str:
+    """Of what a reader uses beside its units' files (label tables, body models), where it says so."""
+    fingerprint = getattr(reader, "fingerprint", None)
+    return fingerprint(raw) if fingerprint else ""
+
+
+def convert(
+    spec: SourceSpec, raw: Path, folder: Path, *, shards: Path, config: CanonicalConfig, skeleton: SkeletonConfig,
+    parents: Mapping[str, str] | None = None, workers: int = 1, progress: Progress | None = None, units_per_part: int = 64,
+    limit: int | None = None,
+) -> Corpus:  # fmt: skip
+    """Publish `canonical/<name>` at a folder.
+
+    A data set that is not there gives an explicit absent corpus of no clips; one that is there and gives nothing is an error.
+    Units whose files and recipe are unchanged are taken over from the last run, whole or killed.
+
+    parents   asset key -> digest of the raw data, for the manifest
+    limit     read at most this many units, for a preview; the corpus then says so
+    """
+    raw, folder, shards = Path(raw).absolute(), Path(folder), Path(shards)
+    name = f"canonical/{spec.name}"
+    reason = why_absent(spec, raw)
+    if reason:
+        _require_never_there(name, folder, reason)
+        with _writing(folder):
+            notes = {"absent": reason, "register_at": spec.register_at, "units": 0}
+            draft = Draft(name, "corpus", digest_json(["absent", spec.name]), dict(parents or {}), notes, {})
+            publish_folder(folder, shards, index_table([]), ledger_table([]), draft, {"read": 0, "motion_width": 0})
+        return Corpus.open(folder)
+    reader = reader_for(spec)
+    found = reader.discover(raw)
+    units = _distinct(spec, found.units)[:limit]
+    if not units:
+        skipped = "".join(f"; {count} left out as {why}" for why, count in Counter(why for _, why in found.skipped).most_common(3))
+        raise StickgenError(f"{name}: nothing usable in {raw}; looked for {', '.join(spec.layout) or 'files of its reader'}{skipped}")
+    recipe = recipe_of(spec, raw, config, skeleton)
+    with _writing(folder):
+        template = Job(spec, raw, folder, shards, recipe, config, skeleton, ())
+        _make_missing_parts(template, units, workers, progress, units_per_part)
+        rows, drops, outcomes, width = _gathered(template, units)
+        drops += [LedgerRow(file, "", "discover", why, file=file) for file, why in found.skipped]
+        _require_usable(name, raw, spec, rows, drops, outcomes)
+        notes = _notes(units, outcomes, limit)
+        draft = Draft(name, "corpus", recipe, dict(parents or {}), notes, {"workers": workers})
+        counts = {"read": rows.num_rows + len(drops), "motion_width": width}
+        publish_folder(folder, shards, rows, ledger_table(drops), draft, counts)
+        _forget_unused_parts(template, {unit.key for unit in units})
+    return Corpus.open(folder)
+
+
+def _require_never_there(name: str, folder: Path, reason: str) -> None:
+    """A data set that was there and vanished (an unmounted disk) keeps its last good corpus until a person removes it."""
+    manifest = find_manifest(folder)
+    if manifest is not None and manifest.counts.get("clips"):
+        raise StickgenError(
+            f"{name}: {reason}, but {folder} holds {manifest.counts['clips']} clips of it; mount it again, or remove that folder"
+        )
+
+
+def why_absent(spec: SourceSpec, raw: Path) -> str | None:
+    """Why a data set cannot be read at all: its folder, or one that it builds on, was never there."""
+    where = f" ({spec.register_at})" if spec.register_at else ""
+    if spec.kind != "synthetic" and (not raw.is_dir() or not any(raw.iterdir())):
+        return f"{raw} is not there or empty{where}"
+    for need in spec.needs:
+        if not (raw.parent / need).is_dir():
+            return f"{spec.name} builds on {need}, and {raw.parent / need} is not there"
+    return None
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    with exclusively(folder / LOCK_NAME):
+        sweep(folder)
+        yield
+
+
+def _distinct(spec: SourceSpec, units: Iterable[Unit]) -> list[Unit]:
+    """Sorted by key; two units of one key are a fault of the reader or of a doubled folder, and neither can be preferred."""
+    ordered = sorted(units, key=lambda unit: unit.key)
+    for one, two in zip(ordered, ordered[1:], strict=False):
+        if one.key == two.key:
+            raise StickgenError(
+                f"canonical/{spec.name}: {one.files[:1]} and {two.files[:1]} are both unit {one.key!r}; remove one copy of the data set"
+            )
+    return ordered
+
+
+def _make_missing_parts(template: Job, units: list[Unit], workers: int, progress: Progress | None, most: int) -> None:
+    known = {key: outcome.signature for _, outcomes in parts_below(template.folder, template.recipe) for key, outcome in outcomes.items()}
+    signed = [(unit, signature_of(template.raw, unit)) for unit in units]
+    pending = [(unit, signature) for unit, signature in signed if known.get(unit.key) != signature]
+    done, total = len(units) - len(pending), len(units)
+    jobs = jobs_for(pending, max(1, workers), most, template)
+    if progress:
+        progress(template.spec.name, done, total)
+    for job in _run(jobs, workers):
+        done += len(job.units)
+        if progress:
+            progress(template.spec.name, done, total)
+
+
+def _run(jobs: list[Job], workers: int) -> Iterator[Job]:
+    """Each job once it is done, in any order. Workers are fresh processes: nothing of this one leaks into a result."""
+    if workers <= 1 or len(jobs) <= 1:
+        for job in jobs:
+            make_part(job)
+            yield job
+        return
+    with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=multiprocessing.get_context("spawn")) as pool:
+        futures = {pool.submit(make_part, job): job for job in jobs}
+        try:
+            for future in as_completed(futures):
+                future.result()
+                yield futures[future]
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _gathered(template: Job, units: list[Unit]) -> tuple[pa.Table, list[LedgerRow], dict[str, Outcome], int]:
+    """Index rows, ledger rows, outcomes and motion width of exactly these units, from whichever parts hold them."""
+    wanted = {unit.key: signature_of(template.raw, unit) for unit in units}
+    tables, drops, outcomes = [index_table([])], [], {}
+    clip_ids: set[str] = set()
+    width = 0
+    for part, known in parts_below(template.folder, template.recipe):
+        rows = []
+        for key, outcome in sorted(known.items()):
+            if key in outcomes or wanted.get(key) != outcome.signature:
+                continue
+            outcomes[key] = outcome
+            drops += [LedgerRow(**row) for row in outcome.drops]
+            for clip_id in outcome.clips:
+                if clip_id in clip_ids:
+                    drops.append(LedgerRow(key, "", "store", "duplicate_id", f"{clip_id}: another file has a recording of that key"))
+                else:
+                    clip_ids.add(clip_id)
+                    rows.append(part.position(clip_id))
+        tables.append(part.index.take(pa.array(rows, pa.int64())))
+        width = max(width, int(part.manifest.counts["motion_width"]))
+    lost = sorted(set(wanted) - set(outcomes))
+    if lost:
+        raise StickgenError(f"canonical/{template.spec.name}: {len(lost)} files changed while they were read, e.g. {lost[0]}; run again")
+    return pa.concat_tables(tables, promote_options="default"), drops, outcomes, width
+
+
+def _require_usable(
+    name: str, raw: Path, spec: SourceSpec, rows: pa.Table, drops: list[LedgerRow], outcomes: Mapping[str, Outcome]
+) -> None:
+    if not rows.num_rows:
+        reasons = "; ".join(f"{count} {reason}" for reason, count in list(by_reason(ledger_table(drops)).items())[:4])
+        example = f", e.g. {drops[0].file or drops[0].unit}: {drops[0].detail}" if drops else ""
+        raise StickgenError(
+            f"{name}: nothing usable in {raw}: {len(outcomes)} units read, {reasons}{example}; looked for {', '.join(spec.layout)}"
+        )
+    upright, frames = sum(o.upright for o in outcomes.values()), sum(o.person_frames for o in outcomes.values())
+    if 2 * upright < frames:
+        raise StickgenError(
+            f"{name}: feet are above the head in {1 - upright / frames:.0%} of all frames, so {spec.axes} is not how this data stands;"
+            f" set `axes` in configs/datasets/{spec.name}.yaml"
+        )
+
+
+def _notes(units: list[Unit], outcomes: Mapping[str, Outcome], limit: int | None) -> dict[str, object]:
+    unmapped: Counter[str] = Counter()
+    for outcome in outcomes.values():
+        unmapped.update(outcome.unmapped)
+    frames = sum(outcome.person_frames for outcome in outcomes.values())
+    return {
+        "units": len(units), "units_without_clips": sum(not outcome.clips for outcome in outcomes.values()),
+        "upright_share": round(sum(outcome.upright for outcome in outcomes.values()) / max(frames, 1), 4),
+        "unmapped_labels": dict(sorted(unmapped.items(), key=lambda item: (-item[1], item[0]))[:200]), "limit": limit,
+    }  # fmt: skip
+
+
+def _forget_unused_parts(template: Job, keys: set[str]) -> None:
+    """Parts that no unit of today needs: of another recipe, unreadable, or only of files that are gone."""
+    current = {part.folder for part, outcomes in parts_below(template.folder, template.recipe) if keys & set(outcomes)}
+    for place in (template.folder / PARTS_NAME).glob("*"):
+        if place not in current:
+            shutil.rmtree(place)

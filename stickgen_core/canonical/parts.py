@@ -1,0 +1,143 @@
+"""A part: the outcome of a few units, published as a small corpus in the shared pool. Parts are the journal of a conversion.
+
+A kill costs the units of the parts in flight. What a finished part says of a unit holds for as long as the unit's files
+and the recipe stay the same, whoever else came or went.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from stickgen_core.canonical.clips import clips_of
+from stickgen_core.canonical.config import CanonicalConfig
+from stickgen_core.canonical.space import to_y_up, upright_frames
+from stickgen_core.corpus.check import BadClip
+from stickgen_core.corpus.clip import Clip
+from stickgen_core.corpus.ledger import LedgerRow
+from stickgen_core.corpus.shards import shard_path
+from stickgen_core.corpus.store import Corpus
+from stickgen_core.corpus.writer import CorpusWriter
+from stickgen_core.errors import BadRecording, Corrupt, MissingInput
+from stickgen_core.records.digests import digest_json
+from stickgen_core.skeleton.config import SkeletonConfig
+from stickgen_core.sources.reader import Reader, Unit
+from stickgen_core.sources.readers import reader_for
+from stickgen_core.sources.recording import Recording
+from stickgen_core.sources.registry import SourceSpec
+
+PARTS_NAME = ".parts"
+# What numpy, json, struct and the file system raise on bytes that no format check foresaw.
+UNFORESEEN = (ValueError, TypeError, KeyError, IndexError, AttributeError, ArithmeticError, OSError, EOFError, MemoryError, RecursionError)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a worker needs to make one part; everything here can be sent to another process."""
+
+    spec: SourceSpec
+    raw: Path
+    folder: Path
+    shards: Path
+    recipe: str
+    config: CanonicalConfig
+    skeleton: SkeletonConfig
+    units: tuple[tuple[Unit, str], ...]
+
+
+@dataclass
+class Outcome:
+    """What became of one unit: which clips, which drops, how upright it was, which labels no table knows."""
+
+    signature: str
+    clips: list[str] = field(default_factory=list)
+    drops: list[dict[str, Any]] = field(default_factory=list)
+    upright: int = 0
+    person_frames: int = 0
+    unmapped: dict[str, int] = field(default_factory=dict)
+
+
+def signature_of(raw: Path, unit: Unit) -> str:
+    """Of a unit's files (size and time of change) and of what discovery knew: equal means that reading again gives the same."""
+    files = [raw / name for name in unit.files] + [raw.parent / name for name in unit.detail.get("siblings", ())]
+    stats: list[object] = []
+    for path in files:
+        try:
+            stat = path.stat()
+            stats.append([stat.st_size, stat.st_mtime_ns])
+        except OSError:
+            stats.append(None)
+    return digest_json([unit.key, list(unit.files), stats, unit.detail])[:32]
+
+
+def make_part(job: Job) -> Path:
+    """Read a job's units and publish their clips; returns the part's folder."""
+    reader = reader_for(job.spec)
+    folder = job.folder / PARTS_NAME / digest_json([job.recipe, [[unit.key, signature] for unit, signature in job.units]])[:24]
+    outcomes: dict[str, Outcome] = {}
+    with CorpusWriter(folder, shards=job.shards, name=f"canonical/{job.spec.name}/part", recipe=job.recipe) as writer:
+        for unit, signature in job.units:
+            outcomes[unit.key] = _convert(reader, job, unit, signature, writer)
+        notes: dict[str, Any] = {"units": {key: asdict(outcome) for key, outcome in outcomes.items()}}
+        if not len(writer):
+            notes["absent"] = "every unit of this part was left out; see the ledger"
+        writer.publish(notes)
+    return folder
+
+
+def _convert(reader: Reader, job: Job, unit: Unit, signature: str, writer: CorpusWriter) -> Outcome:
+    """All of a unit or nothing: clips are stored once the whole unit has been read."""
+    outcome, clips, drops = Outcome(signature), [], []
+    try:
+        for recording in reader.read(job.raw, unit):
+            for made in clips_of(recording, job.spec, job.config, job.skeleton):
+                (clips if isinstance(made, Clip) else drops).append(made)
+            _note(outcome, recording, job.spec)
+    except BadRecording as bad:
+        clips, drops = [], [_quarantined(unit, bad.reason, bad.detail)]
+    except UNFORESEEN as error:
+        clips, drops = [], [_quarantined(unit, "unreadable", f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}")]
+    for clip in clips:
+        try:
+            writer.add(clip)
+            outcome.clips.append(clip.id)
+        except BadClip as bad:
+            # The id goes into the detail: the clip of that id may well be there, from another file.
+            drops.append(LedgerRow(unit.key, "", "store", bad.reason, f"{clip.id}: {bad.detail}", file=unit.files[0] if unit.files else ""))
+    if not clips and not drops:
+        drops = [_quarantined(unit, "empty", "the file holds no recording")]
+    for row in drops:
+        writer.drop(row)
+        outcome.drops.append(asdict(row))
+    return outcome
+
+
+def _quarantined(unit: Unit, reason: str, detail: str) -> LedgerRow:
+    return LedgerRow(unit.key, "", "read", reason, detail, file=unit.files[0] if unit.files else "")
+
+
+def _note(outcome: Outcome, recording: Recording, spec: SourceSpec) -> None:
+    upright, frames = upright_frames(to_y_up(recording.joints, spec.axes), recording.present)
+    outcome.upright += upright
+    outcome.person_frames += frames
+    for label in recording.extra.get("unmapped", ()):
+        outcome.unmapped[label] = outcome.unmapped.get(label, 0) + 1
+
+
+def parts_below(folder: Path, recipe: str) -> Iterator[tuple[Corpus, Mapping[str, Outcome]]]:
+    """Whole parts of this recipe, with what each says of its units; a part with a missing shard counts for nothing."""
+    for place in sorted((folder / PARTS_NAME).glob("*")):
+        try:
+            part = Corpus.open(place)
+        except (MissingInput, Corrupt):
+            continue
+        shards = {*part.index["shard"].unique().to_pylist(), *part.index["text_shard"].unique().to_pylist()}
+        if part.manifest.recipe == recipe and all(shard_path(part.pool, shard).is_file() for shard in shards):
+            yield part, {key: Outcome(**values) for key, values in part.manifest.notes["units"].items()}
+
+
+def jobs_for(pending: Sequence[tuple[Unit, str]], workers: int, most: int, template: Job) -> list[Job]:
+    """Pending units in parts small enough that every worker gets several."""
+    size = max(1, min(most, -(-len(pending) // (4 * workers))))
+    chunks = [tuple(pending[start : start + size]) for start in range(0, len(pending), size)]
+    return [Job(**{**template.__dict__, "units": chunk}) for chunk in chunks]

@@ -1,0 +1,67 @@
+"""Space of the canonical clip: proper rotations to Y up, ground, heading, re-centring. float64 throughout."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from stickgen_core.skeleton.body import JOINT
+from stickgen_core.skeleton.rotations import rotation_about
+from stickgen_core.sources.registry import Axes
+
+_HEAD, _PELVIS, _NECK = JOINT["head"], JOINT["pelvis"], JOINT["neck"]
+_FEET = [JOINT["left_foot"], JOINT["right_foot"]]
+
+
+def to_y_up(joints: np.ndarray, axes: Axes) -> np.ndarray:
+    """[..., 3] -> [..., 3]: (x, y, z) -> (x, z, -y) from Z up; determinant +1, so left stays left."""
+    if axes == "y_up":
+        return joints
+    return np.stack([joints[..., 0], joints[..., 2], -joints[..., 1]], axis=-1)
+
+
+def upright_frames(joints: np.ndarray, present: np.ndarray) -> tuple[int, int]:
+    """[T, A, 22, 3] Y up, [T, A] -> (person-frames with the feet below the head, person-frames)."""
+    below = joints[:, :, _FEET, 1].mean(-1) < joints[:, :, _HEAD, 1]
+    return int((below & present).sum()), int(present.sum())
+
+
+def ground_height(joints: np.ndarray, present: np.ndarray, percentile: float) -> float:
+    """Percentile over frames of the lowest joint of anybody present: [T, A, 22, 3], [T, A] -> metres."""
+    lowest = np.where(present, joints[..., 1].min(-1), np.inf).min(-1)
+    return float(np.percentile(lowest[np.isfinite(lowest)], percentile))
+
+
+def heading(body: np.ndarray, frame: int, valid: np.ndarray, min_share: float) -> float:
+    """Yaw (rad) that the body faces at a frame, 0 = +Z: [T, 22, 3], [T] bool.
+
+    Forward is (left - right of hips plus shoulders), flattened, crossed with up. Where that line is steep (lying on a
+    side, upside down) the nearest frame where it is not decides; where there is none, pelvis to neck, flattened.
+    """
+    across = sum(body[:, JOINT[f"left_{part}"]] - body[:, JOINT[f"right_{part}"]] for part in ("hip", "shoulder"))
+    flat = np.hypot(across[:, 0], across[:, 2])
+    usable = np.flatnonzero(valid & (flat > 0) & (flat >= min_share * np.linalg.norm(across, axis=-1)))
+    if usable.size:
+        x, _, z = across[usable[np.argmin(np.abs(usable - frame))]]
+        return float(np.arctan2(-z, x))  # (x, 0, z) cross up = (-z, 0, x)
+    spine = body[frame, _NECK] - body[frame, _PELVIS]
+    return float(np.arctan2(spine[0], spine[2]))
+
+
+class Placement(NamedTuple):
+    """The transform that a clip was freed from."""
+
+    origin_xz_m: tuple[float, float]
+    yaw_rad: float
+
+
+def placement_of(joints: np.ndarray, present: np.ndarray, min_share: float) -> Placement:
+    """Where actor 0 stands and faces when it first appears: [T, A, 22, 3], [T, A]."""
+    first = int(np.argmax(present[:, 0]))
+    x, _, z = joints[first, 0, _PELVIS]
+    return Placement((float(x), float(z)), heading(joints[:, 0], first, present[:, 0], min_share))
+
+
+def placed_at_origin(joints: np.ndarray, placement: Placement) -> np.ndarray:
+    """Remove a placement: actor 0 over the origin, facing +Z, left = +X; one transform for everybody."""
+    x, z = placement.origin_xz_m
+    return (joints - np.array([x, 0.0, z])) @ rotation_about("Y", -placement.yaw_rad).T

@@ -1,0 +1,161 @@
+"""Raw folders are untrusted: every file is found and opened through here, and nothing outside the folder is ever read."""
+
+import fnmatch
+import io
+import math
+import os
+import zipfile
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from stickgen_core.errors import BadRecording
+
+# One recording of hours at 120 Hz is below this; a larger claim in a header is an attack or damage.
+MAX_ARRAY_BYTES = 2 << 30
+MAX_TEXT_BYTES = 512 << 20
+
+
+def walk(root: Path) -> Iterator[str]:
+    """Every file below a folder as a POSIX path, sorted; hidden and `._` files and links to folders are passed over."""
+    for folder, names, files in os.walk(root, followlinks=False):
+        names[:] = sorted(name for name in names if not name.startswith("."))
+        for name in sorted(files):
+            if not name.startswith("."):
+                yield (Path(folder) / name).relative_to(root).as_posix()
+
+
+def matching(paths: Iterable[str], *patterns: str) -> list[str]:
+    """Paths whose last parts match a pattern ("*.bvh", "texts/*.txt"), whatever folder they lie in; case is ignored."""
+    return [path for path in paths if any(_matches(path, pattern) for pattern in patterns)]
+
+
+def _matches(path: str, pattern: str) -> bool:
+    wanted = pattern.lower().split("/")
+    parts = path.lower().split("/")[-len(wanted) :]
+    return len(parts) == len(wanted) and all(fnmatch.fnmatchcase(a, b) for a, b in zip(parts, wanted, strict=True))
+
+
+def inside(root: Path, relative: str) -> Path:
+    """The file below the root, links resolved; refuses what lies outside."""
+    path = root / PurePosixPath(relative)
+    real = path.resolve()
+    if not real.is_relative_to(root.resolve()):
+        raise BadRecording("symlink_out", f"{relative} leads out of the data set's folder; copy the file into it")
+    if not real.is_file():
+        raise BadRecording("missing_file", f"{relative} is not there")
+    return real
+
+
+def read_bytes(root: Path, relative: str, limit: int = MAX_ARRAY_BYTES) -> bytes:
+    path = inside(root, relative)
+    size = path.stat().st_size
+    if size > limit:
+        raise BadRecording("too_large", f"{relative} has {size} bytes, at most {limit} are read")
+    if size == 0:
+        raise BadRecording("empty", f"{relative} has no bytes")
+    return path.read_bytes()
+
+
+def read_text(root: Path, relative: str, encodings: Sequence[str] = ("utf-8-sig",)) -> str:
+    """The text of a file in the first encoding that fits."""
+    data = read_bytes(root, relative, MAX_TEXT_BYTES)
+    for encoding in encodings:
+        try:
+            return data.decode(encoding)
+        except UnicodeDecodeError as error:
+            problem = error
+    raise BadRecording("bad_encoding", f"{relative}: not {' or '.join(encodings)} at byte {problem.start}")
+
+
+def load_npy(root: Path, relative: str) -> np.ndarray:
+    """An `.npy` of plain numbers; its header is checked against the file's size before anything is allocated."""
+    return _npy(io.BytesIO(read_bytes(root, relative)), relative)
+
+
+def _npy(file: io.BytesIO, name: str) -> np.ndarray:
+    size = len(file.getbuffer())
+    try:
+        version = np.lib.format.read_magic(file)
+        header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = header(file)
+        if dtype.hasobject:
+            raise BadRecording("object_array", f"{name} holds Python objects, which are never unpickled from arrays")
+        claimed = math.prod(shape) * dtype.itemsize
+        if claimed > size - file.tell():
+            raise BadRecording("truncated", f"{name}: shape {shape} needs {claimed} bytes, {size - file.tell()} are there")
+        file.seek(0)
+        return np.lib.format.read_array(file, allow_pickle=False)
+    except (ValueError, EOFError, OverflowError, SyntaxError, TypeError) as error:
+        raise BadRecording("not_npy", f"{name}: {str(error).splitlines()[0] if str(error) else type(error).__name__}") from None
+
+
+class Npz:
+    """An `.npz` opened safely: members are read one by one when asked for, sizes checked before unpacking, object arrays refused."""
+
+    def __init__(self, root: Path, relative: str):
+        self.name = relative
+        try:
+            self._zip = zipfile.ZipFile(io.BytesIO(read_bytes(root, relative)))
+        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+            raise BadRecording("not_npz", f"{relative}: {error}") from None
+        self._members = {Path(info.filename).stem: info for info in self._zip.infolist() if info.filename.endswith(".npy")}
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._members
+
+    def keys(self) -> list[str]:
+        return sorted(self._members)
+
+    def get(self, *keys: str) -> np.ndarray:
+        """The first of these keys that is there."""
+        key = next((key for key in keys if key in self._members), None)
+        if key is None:
+            raise BadRecording("missing_key", f"{self.name}: expected {' or '.join(keys)}, found {', '.join(self.keys()) or 'nothing'}")
+        info = self._members[key]
+        if info.file_size > MAX_ARRAY_BYTES:
+            raise BadRecording("zip_bomb", f"{self.name}: {key} unpacks to {info.file_size} bytes, at most {MAX_ARRAY_BYTES} are read")
+        try:
+            with self._zip.open(info) as member:
+                # A member may lie about its size: never take more than it declared.
+                data = member.read(info.file_size + 1)
+        except (zipfile.BadZipFile, OSError, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
+            raise BadRecording("truncated", f"{self.name}: {key}: {error}") from None
+        except Exception as error:  # zlib.error has no public base but Exception
+            if type(error).__name__ != "error":
+                raise
+            raise BadRecording("truncated", f"{self.name}: {key}: {error}") from None
+        if len(data) > info.file_size:
+            raise BadRecording("zip_bomb", f"{self.name}: {key} is larger than its archive says")
+        return _npy(io.BytesIO(data), f"{self.name}: {key}")
+
+    def number(self, *keys: str) -> float:
+        """A scalar that must be a finite number."""
+        values = self.get(*keys)
+        try:
+            value = float(values.reshape(-1)[0])
+        except (ValueError, TypeError, IndexError):
+            raise BadRecording("wrong_type", f"{self.name}: {keys[0]} is no number") from None
+        return value
+
+    def string(self, key: str, default: str) -> str:
+        """A 0-d string, stored as text or as bytes; object arrays and absence give the default."""
+        if key not in self:
+            return default
+        try:
+            value = self.get(key).reshape(-1)[0]
+        except BadRecording as bad:
+            if bad.reason == "object_array":
+                return default
+            raise
+        return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def expect(name: str, values: np.ndarray, shape: tuple[int | None, ...]) -> np.ndarray:
+    """float64 of that shape (None = any, at least 1), or BadRecording."""
+    fits = values.ndim == len(shape) and all(want in (None, have) and have > 0 for want, have in zip(shape, values.shape, strict=True))
+    if not fits or values.dtype.kind not in "fiu":
+        wanted = ", ".join("T" if size is None else str(size) for size in shape)
+        raise BadRecording("wrong_shape", f"{name}: expected numbers [{wanted}], found {values.dtype} {list(values.shape)}")
+    return np.asarray(values, np.float64)
