@@ -1,6 +1,7 @@
-"""Export as `torch.save(list[dict])`, the documented interface: plain tensors and Python values, in bounded memory.
+"""Export as `torch.save(list[dict])`, the documented interface: plain tensors and Python values.
 
-Tensors are views of the memory-mapped shards, so nothing is copied before it is written. The archive inside the file has
+Tensors are views of the memory-mapped shards, so no motion is copied before it is written: memory grows by about 6 KB of
+Python objects a clip, whatever its length. The archive inside the file has
 a fixed name and equal strings are one object: corpora of equal content export equal bytes on one version of torch.
 """
 
@@ -16,7 +17,7 @@ import numpy as np
 from stickgen_core.corpus.shards import disk_errors
 from stickgen_core.corpus.store import Corpus
 from stickgen_core.errors import MissingInput, StickgenError
-from stickgen_core.records.digests import digest_file
+from stickgen_core.records.digests import digest_file, digest_json
 from stickgen_core.records.manifest import FileRecord, Manifest, write_manifest
 from stickgen_core.records.publish import publish_text, publishing, temporary_beside
 
@@ -29,42 +30,55 @@ Progress = Callable[[str, int, int], None]
 
 
 def export_pt(
-    corpus: Corpus, path: Path, *, fields: Sequence[str] = DOCUMENTED_FIELDS, vectors: Vectors | None = None,
+    corpora: Corpus | Sequence[Corpus], path: Path, *, fields: Sequence[str] = DOCUMENTED_FIELDS, vectors: Vectors | None = None,
     rows: Sequence[int] | None = None, progress: Progress | None = None,
 ) -> Path:  # fmt: skip
     """Write `path` (loads with weights_only=True, mmap=True) and `path`.md5; returns the path.
 
+    corpora   one, or several for a combined file: a clip that several hold is exported once, from the first of them
     fields    ALL_FIELDS adds the joints, and makes a file that `import_pt` turns back into the same clips
     vectors   text keys -> [n, D]; with it (and a column text_keys) each sample has `embeddings` [n, D] and `embedding` [D]
-    rows      positions to export, default all; samples come in id order
+    rows      positions to export of a single corpus, default all; samples come in id order
     """
     import torch
 
+    sources = [corpora] if isinstance(corpora, Corpus) else list(corpora)
     unknown = sorted(set(fields) - set(ALL_FIELDS))
     if unknown:
         raise StickgenError(f"{path}: unknown field {unknown[0]!r}; expected some of {', '.join(ALL_FIELDS)}")
-    if vectors is not None and "text_keys" not in corpus.index.column_names:
-        raise MissingInput(f"{corpus.folder}: has no column text_keys, so no vectors can be exported; export the embedded corpus")
-    chosen = range(len(corpus)) if rows is None else sorted(rows)
+    for corpus in sources if vectors is not None else ():
+        if "text_keys" not in corpus.index.column_names:
+            raise MissingInput(f"{corpus.folder}: has no column text_keys, so no vectors can be exported; export the embedded corpus")
+    chosen = _chosen(sources, rows, path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         stack.enter_context(disk_errors(path))
         scratch = temporary_beside(path.with_name(path.name + ".vectors"))
         stack.callback(lambda: scratch.unlink(missing_ok=True))
-        embeddings = _Embeddings(corpus, chosen, vectors, scratch) if vectors else None
+        embeddings = _Embeddings(chosen, vectors, scratch) if vectors else None
         samples = []
         memo: dict[str, str] = {}
-        for done, i in enumerate(chosen):
+        for done, (corpus, i) in enumerate(chosen):
             samples.append(_sample(corpus, i, fields, memo) | (embeddings.of(done) if embeddings else {}))
             if progress and done % 1000 == 0:
                 progress("export", done, len(chosen))
         # A file object, not a path: torch would put the file's own name into the archive.
         with publishing(path) as temporary, temporary.open("wb") as file:
             torch.save(samples, file)
-    md5 = _md5(path)
-    publish_text(path.with_name(path.name + ".md5"), f"{md5}  {path.name}\n")
-    write_manifest(path, _export_manifest(corpus, path, len(samples), fields))
+    publish_text(path.with_name(path.name + ".md5"), f"{_md5(path)}  {path.name}\n")
+    write_manifest(path, _export_manifest(sources, path, len(samples), fields))
     return path
+
+
+def _chosen(sources: Sequence[Corpus], rows: Sequence[int] | None, path: Path) -> list[tuple[Corpus, int]]:
+    """Which clips, in id order."""
+    if rows is not None and len(sources) != 1:
+        raise StickgenError(f"{path}: rows choose clips of one corpus, found {len(sources)}")
+    first: dict[str, tuple[Corpus, int]] = {}
+    for corpus in sources:
+        for i in range(len(corpus)) if rows is None else rows:
+            first.setdefault(corpus.ids[i], (corpus, i))
+    return [first[clip_id] for clip_id in sorted(first)]
 
 
 def _sample(corpus: Corpus, i: int, fields: Sequence[str], memo: dict[str, str]) -> dict[str, Any]:
@@ -104,11 +118,12 @@ def _tensor(values: np.ndarray) -> Any:
 class _Embeddings:
     """Vectors of all texts in a scratch file, so that they need address space, not memory."""
 
-    def __init__(self, corpus: Corpus, chosen: Sequence[int], vectors: Vectors, scratch: Path):
-        keys = corpus.index["text_keys"].take(list(chosen)).to_pylist()
+    def __init__(self, chosen: Sequence[tuple[Corpus, int]], vectors: Vectors, scratch: Path):
+        keys_of = {id(corpus): corpus.index["text_keys"].to_pylist() for corpus, _ in chosen}
+        keys = [keys_of[id(corpus)][i] for corpus, i in chosen]
         self._counts = [len(k or ()) for k in keys]
         self._starts = np.concatenate([[0], np.cumsum(self._counts)]).astype(np.int64)
-        self._captions = [next((n for n, t in enumerate(corpus.texts(i)) if t.kind == "caption"), 0) for i in chosen]
+        self._captions = [next((n for n, t in enumerate(corpus.texts(i)) if t.kind == "caption"), 0) for corpus, i in chosen]
         self._file: np.ndarray | None = None
         for start in range(0, len(keys), 1024):
             wanted = [key for row in keys[start : start + 1024] for key in row or ()]
@@ -132,9 +147,10 @@ def _md5(path: Path) -> str:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
-def _export_manifest(corpus: Corpus, path: Path, samples: int, fields: Sequence[str]) -> Manifest:
+def _export_manifest(sources: Sequence[Corpus], path: Path, samples: int, fields: Sequence[str]) -> Manifest:
     sha = digest_file(path)
     return Manifest(
-        name=f"export/{path.name}", kind="export", digest=sha, recipe=corpus.manifest.recipe, parents={corpus.manifest.name: corpus.digest},
+        name=f"export/{path.name}", kind="export", digest=sha, recipe=digest_json({"export_pt": 1, "fields": list(fields)}),
+        parents={corpus.manifest.name: corpus.digest for corpus in sources},
         counts={"clips": samples}, files={path.name: FileRecord(path.stat().st_size, sha)}, notes={"fields": list(fields)},
     )  # fmt: skip
