@@ -108,12 +108,3 @@ def near_duplicates(text: np.ndarray, captions: Sequence[str], threshold: float)
     keys = {caption: number for number, caption in enumerate(dict.fromkeys(" ".join(c.lower().split()) for c in captions))}
     same = np.array([keys[" ".join(c.lower().split())] for c in captions])
     return (same[:, None] == same[None, :]) | (finite("text features", text, 2) @ text.T > threshold)
-
-
-def duplicate_threshold(text: np.ndarray, clip_of: np.ndarray, quantile: float, fallback: float) -> float:
-    """Cosine above which two captions count as one, calibrated on pairs of captions of the same clip: [N,D], [N] -> cosine."""
-    pairs = [(i, i + 1) for i in range(len(clip_of) - 1) if clip_of[i] == clip_of[i + 1]]
-    if not pairs:
-        return fallback
-    left, right = np.array(pairs).T
-    return float(np.quantile((text[left] * text[right]).sum(1), quantile))

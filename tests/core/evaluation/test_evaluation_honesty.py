@@ -1,0 +1,87 @@
+"""Floor, ceiling and chance on clips whose answer is known: if these rows are out of order, no model row means anything."""
+
+import numpy as np
+import pytest
+
+from stickgen_core.evaluation.honesty import faster, fitted, honesty_rows, monotone, nearest_caption, same_length
+from stickgen_core.evaluation.items import choose, read_items
+from stickgen_core.evaluation.judge import Judge, over_repetitions
+
+
+@pytest.fixture(scope="module")
+def judged(corpus, config, evaluator):
+    items = read_items(corpus, choose(corpus, "test", None, config.seed), config.seed)
+    train = read_items(corpus, choose(corpus, "train", None, config.seed), config.seed)
+    reference = read_items(corpus, choose(corpus, "train", 96, config.seed + 1), config.seed)
+    judge = Judge(evaluator, config, reference, fps=25.0)
+    bags = [evaluator.vocabulary.bags(evaluator.vocabulary.numbers(s.captions)[0]) for s in (items, train)]
+    rows = honesty_rows(judge, items, train, nearest=nearest_caption(*bags))
+    return judge, items, train, rows, {row.name: row.measures for row in rows}
+
+
+def test_the_rows_come_in_the_expected_order(judged):
+    judge, items, _, _, by = judged
+    chance = judge.chance(items)
+    top3 = "r_precision_text_to_motion_3"
+    assert by["real"][top3].low > by["shuffled"][top3].high
+    assert by["retrieval"][top3].low > by["random_train"][top3].high
+    for name in ("shuffled", "random_train", "mean_pose", "same_length"):
+        assert by[name][top3].low <= chance[top3] + 0.05, name
+    assert by["mean_pose"][top3].value == pytest.approx(chance[top3], abs=0.04)
+    assert by["mean_pose"]["diversity"].value < 0.05 and by["mean_pose"]["frozen"].value == 1
+    assert chance["action_accuracy"] == pytest.approx(1 / 8)
+    assert by["real"]["action_accuracy"].low > chance["action_accuracy"]
+
+
+def test_the_floor_is_around_zero_and_far_below_the_mean_pose(judged):
+    by = judged[4]
+    assert by["real_halves"]["kid"].low < 0.02
+    assert by["mean_pose"]["kid"].low > by["real_halves"]["kid"].high
+    assert by["shuffled"]["kid"].value == pytest.approx(by["real"]["kid"].value)
+    assert by["real"]["fid"].value is None and "N < 2,000" in by["real"]["fid"].note
+
+
+def test_more_noise_is_always_farther(judged):
+    _, _, _, rows, by = judged
+    assert monotone(rows)
+    jerks = [by[n]["jerk_ratio"].value for n in ("real", "noise_10mm", "noise_30mm", "noise_100mm")]
+    assert jerks == sorted(jerks) and jerks[-1] > 10
+    realism = [by[n]["realism"].value for n in ("real", "noise_30mm", "noise_100mm")]
+    assert realism == sorted(realism, reverse=True)
+
+
+def test_playing_faster_raises_energy_by_the_square_of_the_factor(judged):
+    by = judged[4]
+    assert by["faster"]["energy_ratio"].value == pytest.approx(2.25 * by["real"]["energy_ratio"].value, rel=0.1)
+
+
+def test_a_faster_clip_keeps_its_path():
+    line = np.arange(31, dtype=np.float32)[:, None, None] * np.ones((1, 1, 20), np.float32)
+
+    class One:
+        motions, present = (line,), (np.ones((31, 1), bool),)
+
+    from dataclasses import dataclass
+
+    @dataclass(frozen=True)
+    class Set:
+        motions: tuple
+        present: tuple
+
+    quick = faster(Set(One.motions, One.present), 1.5)
+    assert quick.motions[0].shape[0] == quick.present[0].shape[0] == 21
+    assert np.allclose(np.diff(quick.motions[0][:, 0, 0]), 1.5)
+
+
+def test_borrowed_motion_is_cut_or_held_to_the_asked_length(judged):
+    _, items, train, _, _ = judged
+    assert same_length(items, train, 1).frames == items.frames
+    motion = np.arange(5.0)[:, None, None]
+    assert fitted(motion, 3)[-1] == 2 and fitted(motion, 8).shape[0] == 8 and fitted(motion, 8)[-1] == 4
+
+
+def test_intervals_over_repetitions_are_kept_apart_from_those_over_items(judged):
+    judge, items, _, _, by = judged
+    merged = over_repetitions([by["real"], by["noise_10mm"], by["noise_30mm"]])
+    assert merged["kid"].over == "repetitions" and by["real"]["kid"].over == "items"
+    assert merged["fid"].value is None
