@@ -34,4 +34,7 @@ def build_definitions(settings: Settings, watcher: Watcher | None = None) -> dg.
     )
 
 
-defs = build_definitions(load_settings())
+@dg.definitions
+def defs() -> dg.Definitions:
+    """What the UI and the daemon load."""
+    return build_definitions(load_settings())

@@ -44,7 +44,7 @@ class Tally:
                         "digest": outcome.manifest.digest, "says": "; ".join(outcome.warnings)}  # fmt: skip
                 if outcome.blocked_by:
                     row |= {"result": "blocked", "says": "; ".join(outcome.blocked_by)}
-            if step.key in self.failed:
+            if step.key in self.failed and row["result"] != "blocked":
                 row |= {"result": "failed", "says": self.failed[step.key]}
             yield row
 

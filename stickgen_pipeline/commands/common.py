@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from stickgen_core.errors import MissingInput
-from stickgen_core.settings import Settings, load_settings
+from stickgen_core.settings import Settings
 from stickgen_pipeline.graph import steps_of
+from stickgen_pipeline.profile import resolve
 from stickgen_pipeline.steps import Step
 
 
 def settings_of(options: argparse.Namespace) -> Settings:
-    return load_settings(options.profile, overrides=options.config_override)
+    return resolve(options.profile, overrides=options.config_override)
 
 
 def answer(options: argparse.Namespace, value: Any, text: str) -> int:

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from stickgen_core.errors import StickgenError
-from stickgen_core.settings import load_settings
 from stickgen_pipeline.compute.worker import GRACE_S
 from stickgen_pipeline.graph import steps_of
+from stickgen_pipeline.profile import resolve
 from stickgen_pipeline.steps import Work, peak_memory_mb
 
 PROGRESS_EVERY_S = 0.2
@@ -29,7 +29,7 @@ def main(arguments: list[str]) -> int:
     signal.signal(signal.SIGINT, lambda *_: stop.set())
     requests: queue.Queue[str | None] = queue.Queue()
     threading.Thread(target=_listen, args=(requests, stop), daemon=True).start()
-    steps = steps_of(load_settings(profile, Path(root), overrides))
+    steps = steps_of(resolve(profile, Path(root), overrides))
 
     def answer(**values: Any) -> None:
         try:

@@ -1,0 +1,163 @@
+"""`stickgen corpus …` and `stickgen export-pt`: look into a corpus, check it, change its layout."""
+
+import argparse
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from stickgen_core.corpus import Corpus
+from stickgen_core.errors import MissingInput
+from stickgen_core.settings import Settings
+from stickgen_pipeline.commands.common import answer, corpus_folder, corpus_steps, note, settings_of, size, table
+from stickgen_pipeline.graph import steps_of
+
+MOST_ROWS = 200
+
+
+def _open(settings: Settings, name: str) -> Corpus:
+    return Corpus.open(corpus_folder(settings, name))
+
+
+def verify(options: argparse.Namespace) -> int:
+    """Recompute every digest of the named corpora, or of all that are there."""
+    settings = settings_of(options)
+    folders = [corpus_folder(settings, name) for name in options.corpus] or [step.folder for step in corpus_steps(steps_of(settings))]
+    if not folders:
+        raise MissingInput(f"{settings.places.data}: no corpus here yet; run `stickgen build`")
+    problems = {}
+    for number, folder in enumerate(folders, 1):
+        note(f"verifying {number}/{len(folders)} {folder}")
+        problems[str(folder)] = Corpus.open(folder).verify()
+    lines = [f"{folder}: {'; '.join(found) if found else 'every digest holds'}" for folder, found in problems.items()]
+    answer(options, problems, "\n".join(lines))
+    return 1 if any(problems.values()) else 0
+
+
+def show(options: argparse.Namespace) -> int:
+    """Counts and histograms of a corpus, or everything known of one clip."""
+    from stickgen_core.corpus.ledger import by_reason
+    from stickgen_core.corpus.statistics import statistics
+
+    corpus = _open(settings_of(options), options.corpus)
+    if options.clip is None:
+        values = {"folder": str(corpus.folder), "manifest": {"recipe": corpus.manifest.recipe, "parents": dict(corpus.manifest.parents)},
+                  "dropped": by_reason(corpus.ledger()), **statistics(corpus)}  # fmt: skip
+        return answer(options, values, _summary(values))
+    position = corpus.position(options.clip)
+    row = corpus.index.slice(position, 1).to_pylist()[0]
+    row["texts"] = [asdict(text) for text in corpus.texts(position)]
+    return answer(
+        options, row, "\n".join(f"{name:18}  {json.dumps(value, ensure_ascii=False, default=str)}" for name, value in row.items())
+    )
+
+
+def _summary(values: dict[str, object]) -> str:
+    sources = values["sources"]
+    assert isinstance(sources, dict)
+    columns = ("source", "clips", "frames", "hours", "origins", "captions")
+    rows = [(name, *(found.get(column, 0) for column in columns[1:])) for name, found in sources.items()]
+    total = ("all", *(values.get(column, 0) for column in columns[1:]))
+    dropped = values["dropped"]
+    assert isinstance(dropped, dict)
+    lines = [f"{values['folder']}  {values['digest']}", table(columns, [*rows, total])]
+    if dropped:
+        lines.append("dropped: " + ", ".join(f"{reason} {count}" for reason, count in dropped.items()))
+    return "\n".join(lines)
+
+
+def query(options: argparse.Namespace) -> int:
+    """SQL over `clips`, `texts` and `ledger`."""
+    from stickgen_core.corpus.query import query as ask
+
+    found = ask(_open(settings_of(options), options.corpus), options.sql)
+    rows = found.to_pylist()
+    text = table(found.column_names, [tuple(row.values()) for row in rows[:MOST_ROWS]])
+    more = f"\n... {len(rows) - MOST_ROWS} more rows; --json gives all" if len(rows) > MOST_ROWS else ""
+    return answer(options, rows, text + more)
+
+
+def diff(options: argparse.Namespace) -> int:
+    """What came, went and changed, and why; exit code 1 if they differ."""
+    from stickgen_core.corpus.diff import diff as compare
+
+    settings = settings_of(options)
+    found = compare(_open(settings, options.old), _open(settings, options.new))
+    lines = [
+        f"causes: {', '.join(found.causes) or 'none'}",
+        f"added {len(found.added)}, removed {len(found.removed)}, changed {len(found.changed)}",
+    ]
+    lines += [f"  + {clip}" for clip in found.added[:20]]
+    lines += [f"  - {clip}  ({why})" for clip, why in list(found.removed.items())[:20]]
+    lines += [f"  ~ {clip}  {', '.join(fields)}" for clip, fields in list(found.changed.items())[:20]]
+    lines += [f"  column {name}: {count} clips" for name, count in found.annotations.items()]
+    answer(options, asdict(found), "no difference" if found.empty else "\n".join(lines))
+    return 0 if found.empty else 1
+
+
+def sample(options: argparse.Namespace) -> int:
+    """A contact sheet: clips spread evenly over the corpus."""
+    from stickgen_pipeline.pictures import contact_sheet
+
+    corpus = _open(settings_of(options), options.corpus)
+    path = contact_sheet(corpus, options.count, Path(options.output))
+    return answer(options, {"path": str(path)}, str(path))
+
+
+def pack(options: argparse.Namespace) -> int:
+    """Copy a corpus with exactly its own rows into a folder that stands alone."""
+    from stickgen_core.corpus.rewrite import pack as copy
+
+    packed = copy(_open(settings_of(options), options.corpus), Path(options.target))
+    return answer(
+        options,
+        {"folder": str(packed.folder), "digest": packed.digest, "clips": len(packed)},
+        f"{packed.folder}: {len(packed)} clips, {packed.digest}",
+    )
+
+
+def compact(options: argparse.Namespace) -> int:
+    """Rewrite a corpus' rows into shards of its own; its digest stays."""
+    from stickgen_core.corpus.rewrite import compact as rewrite
+    from stickgen_core.corpus.rewrite import usage
+
+    corpus = _open(settings_of(options), options.corpus)
+    before = usage(corpus).share
+    after = usage(rewrite(corpus)).share
+    return answer(
+        options, {"share_before": before, "share_after": after}, f"used share of its shards: {before:.0%} before, {after:.0%} now"
+    )
+
+
+def sweep(options: argparse.Namespace) -> int:
+    """Remove shards that no corpus names."""
+    from stickgen_core.corpus.upkeep import sweep_pool
+
+    settings = settings_of(options)
+    swept = sweep_pool(settings.places.data, settings.places.shards, grace_h=options.grace_h)
+    values = asdict(swept)
+    return answer(options, values, ", ".join(f"{name} {value}" for name, value in values.items()))
+
+
+def migrate(options: argparse.Namespace) -> int:
+    """Bring an old schema version up to date."""
+    from stickgen_core.corpus.migrate import migrate as upgrade
+
+    steps = upgrade(corpus_folder(settings_of(options), options.corpus))
+    return answer(
+        options, {"migrated": steps}, f"migrated through schema versions {steps}" if steps else "already at the current schema version"
+    )
+
+
+def export_pt(options: argparse.Namespace) -> int:
+    """The documented `.pt` file, with text vectors where the corpus carries their keys."""
+    from stickgen_core.corpus.export_pt import export_pt as write
+    from stickgen_core.text.vectors import TextVectors
+
+    settings = settings_of(options)
+    corpus = _open(settings, options.corpus)
+    encoder = corpus.manifest.notes.get("encoder_digest")
+    vectors = TextVectors.open(settings.places.text_vectors / encoder).vectors if encoder else None
+    beside = corpus.folder.with_name(corpus.folder.name + ".pt")
+    default = corpus.folder / "canonical.pt" if corpus.folder.parent.name == "motions_processed" else beside
+    path = write(corpus, Path(options.output) if options.output else default, vectors=vectors)
+    return answer(options, {"path": str(path), "bytes": path.stat().st_size}, f"{path} ({size(path.stat().st_size)})")

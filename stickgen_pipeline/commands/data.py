@@ -1,0 +1,82 @@
+"""`stickgen datasets …` and `stickgen fetch`: what is on the disk, what a reader makes of it, and what may be downloaded."""
+
+import argparse
+from itertools import islice
+from typing import Any
+
+from stickgen_core.errors import BadRecording, ConfigError
+from stickgen_core.records.manifest import find_manifest
+from stickgen_core.settings import Settings
+from stickgen_core.sources.fetch import fetch_deepmimic
+from stickgen_core.sources.inventory import survey
+from stickgen_core.sources.readers import reader_for
+from stickgen_core.sources.registry import SourceSpec
+from stickgen_pipeline import inventory
+from stickgen_pipeline.commands.common import answer, note, settings_of, size, table
+
+
+def datasets(options: argparse.Namespace) -> int:
+    """Every registered data set: its state, files found and expected, licence, and where to get it."""
+    settings = settings_of(options)
+    values = [_state(spec, settings) for spec in settings.registry.values()]
+    rows = [
+        (v["name"], v["state"], v["found"], v["expected"], size(v["bytes"]) if v["bytes"] else "", v["licence"], v["get"]) for v in values
+    ]
+    text = table(("data set", "state", "files", "expected", "size", "licence", "where to get it"), rows)
+    return answer(options, values, f"{text}\nraw folders: {settings.places.raw}/<data set>/")
+
+
+def _state(spec: SourceSpec, settings: Settings) -> dict[str, Any]:
+    raw = settings.places.raw_of(spec.name)
+    seen = survey(spec, raw)
+    manifest = find_manifest(settings.places.inventory(spec.name))
+    return {"name": spec.name, "title": spec.title, "state": "generated" if spec.kind == "synthetic" else seen.state, "found": seen.found,
+            "expected": seen.expected, "bytes": int(manifest.counts["bytes"]) if manifest else 0, "licence": spec.licence.name,
+            "get": spec.register_at or spec.licence.url, "folder": str(raw), "layout": list(spec.layout)}  # fmt: skip
+
+
+def _spec(settings: Settings, name: str) -> SourceSpec:
+    if name not in settings.registry:
+        raise ConfigError(f"no data set {name!r}; there are {', '.join(settings.registry)}")
+    return settings.registry[name]
+
+
+def check(options: argparse.Namespace) -> int:
+    """Read a few units of a data set and say what came out."""
+    settings = settings_of(options)
+    spec = _spec(settings, options.name)
+    raw, reader = settings.places.raw_of(spec.name), reader_for(spec)
+    found = reader.discover(raw)
+    rows, bad = [], 0
+    for unit in islice(found.units, options.limit):
+        try:
+            for recording in reader.read(raw, unit):
+                frames, people = recording.joints.shape[:2]
+                rows.append((recording.key, frames, people, f"{recording.fps:g}", len(recording.texts), len(recording.labels), "ok"))
+        except BadRecording as error:
+            bad += 1
+            rows.append((unit.key, "", "", "", "", "", f"quarantined: {error}"))
+    text = table(("recording", "frames", "people", "fps", "texts", "labels", ""), rows)
+    values = {"units": len(found.units), "skipped": len(found.skipped), "read": [list(row) for row in rows]}
+    answer(options, values, f"{text}\n{len(found.units)} units in {raw}, {len(found.skipped)} files left out by a rule")
+    return 1 if bad or not found.units else 0
+
+
+def accept(options: argparse.Namespace) -> int:
+    """Forget the last inventory: the next build takes the folder as it is, gone files and all."""
+    settings = settings_of(options)
+    _spec(settings, options.name)
+    had = inventory.accept(settings.places.inventory(options.name))
+    return answer(
+        options, {"forgotten": had}, f"{options.name}: the inventory of {had} is forgotten; `stickgen build` takes the folder as it is now"
+    )
+
+
+def fetch(options: argparse.Namespace) -> int:
+    """Download what may be downloaded, check it, and show its licence."""
+    settings = settings_of(options)
+    spec, raw = _spec(settings, options.name), settings.places.raw_of(options.name)
+    note(f"fetching {spec.title} into {raw}")
+    count = fetch_deepmimic(raw)
+    terms = f"Licence: {spec.licence.name}. {spec.licence.note.strip()}"
+    return answer(options, {"folder": str(raw), "files": count, "licence": spec.licence.name}, f"{raw}: {count} files. {terms}")
