@@ -147,7 +147,7 @@ class SafetyConfig(Section):
     loop_error: PositiveFloat = 0.1
     loop_excursion_m: PositiveFloat = 0.05
     jittery_severity: float = 0.6
-    jitter_acceleration_m_s2: PositiveFloat = 10.0
+    jitter_acceleration_m_s2: PositiveFloat = 25.0
     jittery_share: float = 0.3
     velocity_severity: float = 0.8
     velocity_limit_m_s: PositiveFloat = 15.0

@@ -11,6 +11,7 @@ EXTREMES = tuple(JOINT[n] for n in ("pelvis", "head", "left_elbow", "right_elbow
                                     "left_knee", "right_knee", "left_foot", "right_foot"))  # fmt: skip
 FEET = (JOINT["left_foot"], JOINT["right_foot"])
 FOURTH_DIFFERENCE_GAIN, SECOND_DIFFERENCE_GAIN = 70.0, 6.0  # sums of squared binomial coefficients: variance of differenced white noise
+NORMAL_SQUARE_OVER_MEAN = 3 * np.pi / 8  # mean square of a normal vector's length in 3D over its squared mean
 
 
 def mass_points() -> np.ndarray:
@@ -44,17 +45,17 @@ def mean_step(tracks: Tracks, step: np.ndarray) -> np.ndarray:
 def jitter(tracks: Tracks, step: np.ndarray, config: ScoresConfig) -> np.ndarray:
     """[K]: variance of acceleration noise over squared mean velocity, per frame.
 
-    Noise is what the fourth difference leaves: smooth motion of up to some 3 Hz does not enter, white noise enters whole.
+    Noise is what the fourth difference leaves: smooth motion of up to some 3 Hz does not enter, white noise enters whole. Its variance is
+    taken from its mean length, so that noise all along counts and one sharp kick or landing hardly does.
     """
-    p = tracks.planes
-    if p.shape[1] < 5:
+    fourth = np.diff(tracks.planes, 4, axis=1)
+    if not fourth.size:
         return np.zeros(tracks.count)
-    fourth = np.diff(p, 4, axis=1)
     inside = tracks.pairs(4)
     known = tracks.measured[tracks.owner[: fourth.shape[1]]]
-    square = np.where(inside[:, None] & known, square_sum(fourth), 0.0).sum(1)
+    length = np.where(inside[:, None] & known, np.sqrt(square_sum(fourth)), 0.0).sum(1)
     count = np.maximum(tracks.total(inside.astype(float)), 1) * np.maximum(tracks.measured.sum(1), 1)
-    noise = tracks.total(square) / count * (SECOND_DIFFERENCE_GAIN / FOURTH_DIFFERENCE_GAIN)
+    noise = (tracks.total(length) / count) ** 2 * NORMAL_SQUARE_OVER_MEAN * (SECOND_DIFFERENCE_GAIN / FOURTH_DIFFERENCE_GAIN)
     velocity = np.maximum(mean_step(tracks, step), config.jitter_velocity_floor_m_s / config.fps)
     return noise / velocity**2
 
