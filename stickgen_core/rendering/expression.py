@@ -63,7 +63,7 @@ def _face(figure: Figure, view: View, actor: int, track: np.ndarray, head: np.nd
         points = [at(MOUTH_HALF * width * x, y) for x, y in zip(xs, ys, strict=True)]
         lines += list(zip(points, points[1:], strict=False))
     ends = np.stack([np.stack(pair, axis=1) for pair in lines], axis=1)
-    thick = np.maximum(radius * 0.13, 1.0)[:, None, None] * np.ones((1, len(lines), 2))
+    thick = np.maximum(radius * 0.13 * min(1.0, 0.3 + style.width), 1.0)[:, None, None] * np.ones((1, len(lines), 2))
     thick[:, :2] *= 1.4
     shown = there & (seen > 0.05) & (radius >= config.face.smallest_head_px)
     return Parts(

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from stickgen_core.rendering.strokes import Strokes
-from stickgen_core.rendering.styles import Style
+from stickgen_core.rendering.styles import RGB, Style
 
 # Corners of a stroke's round end, and fractional bits of a pixel coordinate.
 CORNERS, SHIFT = 9, 4
@@ -47,16 +47,17 @@ def rasterise(strokes: Strokes, style: Style, transparent: bool = False) -> Iter
             for n in order[visible[order]]:
                 cv2.fillConvexPoly(picture, polygons[n], colours[n], cv2.LINE_AA, SHIFT)
             if style.glow:
-                picture = _glowing(picture)
+                picture = _glowing(picture, style.background)
             yield _straight_alpha(picture) if transparent else picture
 
 
-def _glowing(picture: np.ndarray) -> np.ndarray:
+def _glowing(picture: np.ndarray, background: RGB) -> np.ndarray:
     """Light that spreads: a quarter-size blur added back."""
     import cv2
 
     height, width = picture.shape[:2]
     small = cv2.resize(picture, (max(width // 4, 1), max(height // 4, 1)), interpolation=cv2.INTER_AREA)
+    small = cv2.subtract(small, np.full_like(small, (*background, 0)[: small.shape[2]]))
     halo = cv2.resize(cv2.GaussianBlur(small, (0, 0), 3.0), (width, height), interpolation=cv2.INTER_LINEAR)
     return cv2.addWeighted(picture, 1.0, halo, 0.9, 0.0)
 

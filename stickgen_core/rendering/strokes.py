@@ -95,14 +95,27 @@ def _ground(figure: Figure, view: View, size: tuple[int, int], style: Style) -> 
         zs = np.arange(low[2], high[2] + 1)
         lines = [((x, 0, low[2]), (x, 0, high[2])) for x in xs] + [((low[0], 0, z), (high[0], 0, z)) for z in zs]
     frames, count = len(figure.points), len(lines)
-    world = np.broadcast_to(np.array(lines, dtype=np.float64).reshape(1, count * 2, 3), (frames, count * 2, 3))
-    pixels, depth, _ = view.look(world, size)
-    near = view.distance()[:, None] - depth < 0.11 * view.distance()[:, None]
-    hidden = near.reshape(frames, count, 2).any(-1) if view.fov_rad else np.zeros((frames, count), bool)
+    world = np.broadcast_to(np.array(lines, dtype=np.float64), (frames, count, 2, 3))
+    hidden = np.zeros((frames, count), bool)
+    if view.fov_rad:
+        world, hidden = _before_the_eye(world, view)
+    pixels, _, _ = view.look(world.reshape(frames, count * 2, 3), size)
     return Parts(
         pixels.reshape(frames, count, 2, 2), np.full((frames, count, 2), 1.5), np.tile(np.array(style.ground), (count, 1)),
         np.full((frames, count), BEHIND_EVERYTHING), ~hidden,
     )  # fmt: skip
+
+
+def _before_the_eye(lines: np.ndarray, view: View) -> tuple[np.ndarray, np.ndarray]:
+    """Lines [T, N, 2, 3] cut where they pass the near plane, and which of them lie behind it altogether [T, N]."""
+    _, _, toward = view.axes()
+    depth = np.einsum("tnec,tc->tne", lines - view.centre[:, None, None], toward)
+    limit = 0.88 * view.distance()[:, None]
+    behind = depth > limit[..., None]
+    run = depth[..., 1] - depth[..., 0]
+    share = (limit - depth[..., 0]) / np.where(np.abs(run) > 1e-9, run, 1.0)
+    crossing = lines[:, :, 0] + share[..., None] * (lines[:, :, 1] - lines[:, :, 0])
+    return np.where(behind[..., None], crossing[:, :, None], lines), behind.all(-1)
 
 
 def _drawn_by_hand(parts: Parts, style: Style, key: str) -> Parts:
@@ -110,9 +123,11 @@ def _drawn_by_hand(parts: Parts, style: Style, key: str) -> Parts:
     random = generator("sketch", key)
     passes = []
     frames, count = parts.depth.shape
-    solid = np.linalg.norm(parts.ends[:, :, 0] - parts.ends[:, :, 1], axis=-1) > 1e-6
+    length = np.linalg.norm(parts.ends[:, :, 0] - parts.ends[:, :, 1], axis=-1)
+    # Short strokes, which make faces and fingers, keep still enough to be recognised.
+    steady = np.clip(length / (8 * parts.widths.mean(-1)) - 0.1, 0, 1)
     for number in range(style.passes):
         held = random.normal(size=((frames + 2) // 3, count, 2, 2)).repeat(3, axis=0)[:frames]
-        spread = style.wobble * parts.widths[..., None] * held * solid[:, :, None, None]
+        spread = style.wobble * parts.widths[..., None] * held * steady[:, :, None, None]
         passes.append(Parts(parts.ends + spread, parts.widths, parts.colours, parts.depth + 1e-6 * number, parts.visible))
     return joined(passes)

@@ -1,0 +1,184 @@
+"""Parallax views: clips with joints seen by seeded cameras in true 3D, as RGBA frames and the camera numbers that made them.
+
+`sample_XXXXXX/actor_Y/view_00000.png` (`view_00000_f000.png` with several frames a view) and `metadata.json`, which is written last:
+an actor folder that has it is whole and is skipped when the run goes on. Frames are drawn and written one by one.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stickgen_core.corpus.clip import Clip
+from stickgen_core.errors import StickgenError
+from stickgen_core.records.publish import publish_bytes, publish_text
+from stickgen_core.records.seeds import generator
+from stickgen_core.rendering.camera import View, framed
+from stickgen_core.rendering.config import RenderingConfig
+from stickgen_core.rendering.figure import Figure, figure_of_joints
+from stickgen_core.rendering.media import png_bytes
+from stickgen_core.rendering.raster import rasterise
+from stickgen_core.rendering.scene import Scene
+from stickgen_core.rendering.strokes import strokes_of
+from stickgen_core.rendering.styles import STYLES
+
+Progress = Callable[[str, int, int], None]
+METADATA = "metadata.json"
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a run will write, before it starts."""
+
+    samples: int
+    frames: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run did: actor folders written, already there, and without 3D joints or without the person."""
+
+    written: int
+    kept: int
+    left_out: int
+    frames: int
+    bytes: int
+
+
+def estimate(actors: int, config: RenderingConfig) -> Estimate:
+    """For that many people over all clips; a frame's cost grows with its area."""
+    parallax = config.parallax
+    frames = actors * parallax.views * parallax.frames_per_view
+    per_frame = parallax.kib_per_frame * 1024 * (parallax.size_px / 512) ** 2
+    return Estimate(actors, frames, int(frames * per_frame))
+
+
+def frame_name(view: int, frame: int, frames_per_view: int) -> str:
+    """The documented names."""
+    return f"view_{view:05d}.png" if frames_per_view == 1 else f"view_{view:05d}_f{frame:03d}.png"
+
+
+def sample_folder(root: Path, sample: int, actor: int) -> Path:
+    return root / f"sample_{sample:06d}" / f"actor_{actor}"
+
+
+def write_parallax(clips: Sequence[Clip] | Iterator[Clip], root: Path, config: RenderingConfig, *, fps: float, seed: int, actors: int,
+                   progress: Progress | None = None) -> Outcome:  # fmt: skip
+    """Draw every person of every clip, in the clips' order; `actors` is the number of people in all, for the budget and the progress."""
+    expected = estimate(actors, config)
+    budget = config.parallax.budget_gb * 1e9
+    if expected.bytes > budget:
+        raise StickgenError(
+            f"{root}: {expected.frames} parallax frames would take about {expected.bytes / 1e9:.1f} GB, "
+            f"rendering.parallax.budget_gb is {config.parallax.budget_gb:g}; lower views, frames or size, or raise the budget"
+        )
+    written = kept = left_out = frames = size = done = 0
+    for sample, clip in enumerate(clips):
+        for actor in range(clip.actors):
+            done += 1
+            folder = sample_folder(root, sample, actor)
+            recipe = _recipe(clip, actor, config, fps, seed)
+            if not has_joints(clip) or not clip.present[:, actor].any():
+                left_out += 1
+            elif _is_whole(folder, recipe):
+                kept += 1
+            else:
+                count, size_now = _write_actor(clip, actor, folder, config, recipe)
+                written, frames, size = written + 1, frames + count, size + size_now
+            if progress:
+                progress("parallax", done, actors)
+    return Outcome(written, kept, left_out, frames, size)
+
+
+def has_joints(clip: Clip) -> bool:
+    """True if no joint of the body is absent (2): then there is depth to show."""
+    return bool((clip.joint_source < 2).all())
+
+
+def _recipe(clip: Clip, actor: int, config: RenderingConfig, fps: float, seed: int) -> dict[str, Any]:
+    return {
+        "clip_id": clip.id, "clip_digest": clip.digest(), "actor": actor, "fps": fps, "seed": seed,
+        "settings": config.model_dump(mode="json", exclude={"video"}),
+    }  # fmt: skip
+
+
+def _is_whole(folder: Path, recipe: dict[str, Any]) -> bool:
+    try:
+        found = json.loads((folder / METADATA).read_text(encoding="utf-8"))
+        return {key: found[key] for key in recipe} == json.loads(json.dumps(recipe)) and all(
+            (folder / f["file"]).is_file() for f in found["frames"]
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _write_actor(clip: Clip, actor: int, folder: Path, config: RenderingConfig, recipe: dict[str, Any]) -> tuple[int, int]:
+    parallax = config.parallax
+    (folder / METADATA).unlink(missing_ok=True)
+    records: list[dict[str, Any]] = []
+    size = 0
+    for number in range(parallax.views):
+        shown, view, pictures = parallax_view(clip, actor, number, config, recipe["fps"], recipe["seed"])
+        for step, picture in enumerate(pictures):
+            name = frame_name(number, step, parallax.frames_per_view)
+            data = png_bytes(picture, parallax.png_compression)
+            publish_bytes(folder / name, data)
+            size += len(data)
+            records.append(
+                {
+                    "file": name,
+                    "view": number,
+                    "frame": int(shown[step]),
+                    "time_s": float(shown[step] / recipe["fps"]),
+                    "camera": _camera_record(view, step),
+                }
+            )
+    value = {**recipe, "size_px": parallax.size_px, "views": parallax.views, "frames_per_view": parallax.frames_per_view, "frames": records}
+    publish_text(folder / METADATA, json.dumps(value, separators=(",", ":"), allow_nan=False))
+    return len(records), size
+
+
+def parallax_view(
+    clip: Clip, actor: int, number: int, config: RenderingConfig, fps: float, seed: int
+) -> tuple[np.ndarray, View, Iterator[np.ndarray]]:
+    """Frame indices, cameras and RGBA pictures [S, S, 4] of one view: a camera of its own, drawn from (seed, clip digest, actor, view)."""
+    parallax = config.parallax
+    random = generator(seed, "parallax", clip.id, actor, number)
+    there = np.flatnonzero(clip.present[:, actor])
+    count = min(parallax.frames_per_view, len(there))
+    start = int(random.integers(0, len(there) - count + 1)) if parallax.frames_per_view == 1 else 0
+    shown = there[start : start + 1] if count == 1 else there[np.linspace(0, len(there) - 1, count).round().astype(int)]
+    turn = np.deg2rad(parallax.orbit_deg) * random.uniform(-1, 1)
+    azimuth = random.uniform(-np.pi, np.pi) + (turn * np.linspace(0, 1, len(shown)) if len(shown) > 1 else np.zeros(1))
+    elevation = np.deg2rad(random.uniform(*parallax.elevation_deg))
+    figure = figure_of_joints(clip.joints[shown, actor : actor + 1], np.ones((len(shown), 1), bool))
+    size = (parallax.size_px, parallax.size_px)
+    view = framed(
+        figure, size, azimuth, elevation, fov_rad=float(np.deg2rad(random.uniform(*parallax.fov_deg))), margin=parallax.margin,
+        smallest_figure=config.smallest_figure, follow_frames=max(config.follow_s * len(shown) / max(len(there) / fps, 1e-9), 1e-3),
+    )  # fmt: skip
+    return shown, view, _pictures(clip, actor, figure, view, size, config, fps)
+
+
+def _pictures(
+    clip: Clip, actor: int, figure: Figure, view: View, size: tuple[int, int], config: RenderingConfig, fps: float
+) -> Iterator[np.ndarray]:
+    style = STYLES[config.style]
+    frames = len(figure.points)
+    scene = Scene(clip.id, fps, np.zeros((frames, 1, clip.motion.shape[2]), np.float32), figure.present)
+    return rasterise(strokes_of(scene, figure, view, size, style, config, ground=False), style, transparent=True)
+
+
+def _camera_record(view: View, frame: int) -> dict[str, Any]:
+    """Enough to place the camera again: where it looks, from where, how wide."""
+    _, _, toward = view.axes()
+    eye = view.centre[frame] + toward[frame] * view.distance()[frame]
+    return {
+        "azimuth_deg": round(float(np.rad2deg(view.azimuth[frame])), 6), "elevation_deg": round(float(np.rad2deg(view.elevation[frame])), 6),
+        "fov_deg": round(float(np.rad2deg(view.fov_rad)), 6), "target_m": [round(float(v), 6) for v in view.centre[frame]],
+        "position_m": [round(float(v), 6) for v in eye], "visible_height_m": round(float(view.height_m[frame]), 6),
+    }  # fmt: skip
