@@ -8,12 +8,14 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from bench.clips import random_clip
-from stickgen_core.corpus import Corpus, CorpusConfig, CorpusWriter, LedgerRow, union
+from stickgen_core.corpus import Corpus, CorpusConfig, CorpusWriter, LedgerRow, current, union
+from stickgen_core.corpus import folder as folder_module
 from stickgen_core.corpus.verify import verify_folder
 from stickgen_core.errors import Corrupt, MissingInput, StickgenError
 from stickgen_core.sources.recording import Text
@@ -54,8 +56,8 @@ def in_child(work: Callable[[], None], timeout_s: float = 60.0) -> int:
     raise AssertionError("the child hung")
 
 
-def killed_at(event: int, root: Path) -> bool:
-    """Run the chain and kill it at its n-th sync, rename or link; False if it ended before that."""
+def killed_at(event: int, run: Callable[[], object]) -> bool:
+    """Run in a child and kill it at its n-th sync, rename, link or removal; False if it ended before that."""
 
     def work() -> None:
         seen = 0
@@ -72,7 +74,7 @@ def killed_at(event: int, root: Path) -> bool:
 
         for name in ("fsync", "replace", "link", "unlink"):
             setattr(os, name, counted(getattr(os, name)))
-        chain(root)
+        run()
 
     return in_child(work) == signal.SIGKILL
 
@@ -101,7 +103,7 @@ def test_killed_at_any_step_it_goes_on_to_the_same_digest(tmp_path):
     events = random.Random(0).sample(range(1, 70), 12)
     kills = 0
     for event in events:
-        kills += killed_at(event, tmp_path / "torn")
+        kills += killed_at(event, partial(chain, tmp_path / "torn"))
         whole_or_absent(tmp_path / "torn")
     assert kills >= 6
     assert chain(tmp_path / "torn") == undisturbed
@@ -109,11 +111,43 @@ def test_killed_at_any_step_it_goes_on_to_the_same_digest(tmp_path):
     assert all(verify_folder(tmp_path / "torn" / name) == [] for name in ("one", "two", "merged", "cut"))
 
 
+def test_killed_at_any_step_of_replacing_a_corpus_the_old_or_the_new_is_there(build, tmp_path):
+    new = build(numbers=range(5), drops=1).digest
+    old = build(numbers=range(4)).digest
+    event = seen_new = 1
+    while killed_at(event, lambda: build(numbers=range(5), drops=1)):
+        found = Corpus.open(tmp_path / "a")
+        assert found.digest in (old, new) and len(found.texts(1)) == 1
+        found.ledger()
+        assert current(tmp_path / "a", "r1", {"raw": "0"}) is not None
+        assert list((tmp_path / "a").glob(".*.tmp")) == [] and verify_folder(tmp_path / "a") == []
+        seen_new += found.digest == new
+        build(numbers=range(4))
+        event += 1
+    assert event > 15 and seen_new > 2
+
+
+def test_a_reader_that_lost_the_race_reads_again(build, tmp_path, monkeypatch):
+    build(numbers=range(4))
+    real, raced = folder_module.read_part, []
+
+    def overtaken(*args):
+        if not raced:
+            raced.append(1)
+            monkeypatch.setattr(folder_module, "read_part", real)
+            build(numbers=range(5))
+            monkeypatch.setattr(folder_module, "read_part", overtaken)
+        return real(*args)
+
+    monkeypatch.setattr(folder_module, "read_part", overtaken)
+    assert len(Corpus.open(tmp_path / "a")) == 5
+
+
 @pytest.mark.slow
 def test_killed_at_every_step(tmp_path):
     undisturbed = chain(tmp_path / "calm")
     event = 1
-    while killed_at(event, tmp_path / str(event)):
+    while killed_at(event, partial(chain, tmp_path / str(event))):
         whole_or_absent(tmp_path / str(event))
         assert chain(tmp_path / str(event)) == undisturbed
         no_leftovers(tmp_path / str(event))

@@ -57,6 +57,7 @@ def test_equal_corpora_export_equal_bytes_whatever_their_shards_and_file_names(b
     one, two = build("a"), build("b", order=-1, layout=CorpusConfig())
     files = [export_pt(one, tmp_path / "x.pt"), export_pt(two, tmp_path / "other_name.pt")]
     assert files[0].read_bytes() == files[1].read_bytes()
+    assert files[0].read_bytes().count(b"CC0-1.0") == 1  # equal strings are one object, or bytes would depend on how they came to be
 
 
 def test_embeddings_are_exported_with_the_first_caption_in_front(build, tmp_path):
@@ -228,6 +229,16 @@ def test_a_withdrawn_source_is_gone_from_every_corpus_and_from_the_disk(tmp_path
         withdraw(tmp_path, tmp_path / "shards", "unknown", "x")
     with pytest.raises(StickgenError, match="not a name"):
         withdraw(tmp_path, tmp_path / "shards", "../x", "x")
+
+
+def test_withdrawing_spares_a_corpus_that_only_shares_shards_with_the_source(tmp_path):
+    two_source_corpora(tmp_path)
+    mixed = Corpus.open(tmp_path / "mixed")
+    good = mixed.select([3, 4], tmp_path / "good", "good", "r", ledger=drop_rest(mixed, {3, 4}))
+    assert set(good.index["source"].to_pylist()) == {"good"}
+    withdraw(tmp_path, tmp_path / "shards", "doomed", "x")
+    after = Corpus.open(tmp_path / "good")
+    assert after.digest == good.digest and after.verify() == []
 
 
 def test_a_withdrawal_that_was_cut_short_is_finished_by_asking_again(tmp_path, monkeypatch):
