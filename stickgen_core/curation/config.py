@@ -68,7 +68,7 @@ class DuplicatesConfig(Section):
     distance_share   ... and at most this share of how far the joints move at all: idle people are not copies of each other
     time_points      poses compared, evenly spaced
     length_share     allowed difference in length
-    group            put near duplicates into one split
+    group            look for near duplicates and put them into one split
     """
 
     distance_m: PositiveFloat = 0.02

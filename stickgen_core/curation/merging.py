@@ -53,8 +53,8 @@ def merge(
     index = pa.concat_tables([corpus.index.select(BASE_SCHEMA.names) for corpus in corpora])
     measured = pa.concat_tables([measure(corpus, config, cache, progress) for corpus in corpora if len(corpus)])
     same = equal_motions(measured["motion_digest"].to_pylist())
-    near = _near(index, measured, config)
-    joined = [(group[0], row) for group in same for row in group[1:]] + ([(a, b) for a, b, _ in near] if config.duplicates.group else [])
+    near = _near(index, measured, config) if config.duplicates.group else []
+    joined = [(group[0], row) for group in same for row in group[1:]] + [(a, b) for a, b, _ in near]
     splits = assign_splits(index, config.splits, forced=forced, train_only=train_only, same=joined)
     sieve = Sieve("merge", index.num_rows)
     texts = _collapse(corpora, index, same, sieve)
