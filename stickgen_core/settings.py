@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from stickgen_core.canonical.config import CanonicalConfig
 from stickgen_core.config import Section, config_hash, load, read_yaml
@@ -42,9 +43,13 @@ class PipelineConfig(Section):
 
 
 class Config(Section):
-    """All sections of one profile; each is declared by the room that uses it."""
+    """All sections of one profile; each is declared by the room that uses it.
+
+    datasets   what this profile sets differently in the YAML of a data set, by its name
+    """
 
     seed: int
+    datasets: Mapping[str, Mapping[str, Any]] = {}
     pipeline: PipelineConfig
     skeleton: SkeletonConfig
     corpus: CorpusConfig
@@ -73,7 +78,7 @@ class Settings:
     @cached_property
     def registry(self) -> dict[str, SourceSpec]:
         """The profile's data sets by name."""
-        return load_registry(self.configs / "datasets", self.profile)
+        return load_registry(self.configs / "datasets", self.profile, self.config.datasets)
 
     def __getattr__(self, section: str) -> object:
         """`settings.curation` is `settings.config.curation`."""

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from stickgen_core.config import Section, config_hash, load
+from stickgen_core.config import Section, config_hash, load, merge, read_yaml
 from stickgen_core.errors import ConfigError
 
 Retention = Literal["critical", "recommended", "optional", "discardable"]
@@ -62,15 +62,30 @@ class SourceSpec(Section):
         return config_hash(self)
 
 
-def load_registry(folder: Path, profile: str | None = None) -> dict[str, SourceSpec]:
-    """Every data set of a folder by name, sorted; with a profile, only those meant for it (no list means all)."""
-    specs = {}
+def _read(path: Path, changes: Mapping[str, Any]) -> SourceSpec:
+    values = merge({"name": path.stem, **read_yaml(path)}, changes)
+    try:
+        return load(SourceSpec, base=values)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {str(error).removeprefix('SourceSpec: ')}") from None
+
+
+def load_registry(
+    folder: Path, profile: str | None = None, changes: Mapping[str, Mapping[str, Any]] | None = None
+) -> dict[str, SourceSpec]:
+    """Every data set of a folder by name, sorted; with a profile, only those meant for it (no list means all).
+
+    changes   what a profile sets differently in a data set's YAML, such as the size of the synthetic one
+    """
+    specs, changes = {}, dict(changes or {})
     for path in sorted(folder.glob("*.yaml")):
-        spec = load(SourceSpec, [path], base={"name": path.stem})
+        spec = _read(path, changes.pop(path.stem, {}))
         if spec.name != path.stem:
             raise ConfigError(f"{path}: name {spec.name!r} differs from the file's name")
         if profile is None or not spec.profiles or profile in spec.profiles:
             specs[spec.name] = spec
+    if changes:
+        raise ConfigError(f"datasets.{next(iter(changes))}: no such data set; {folder} has {', '.join(sorted(specs))}")
     if not specs:
         raise ConfigError(f"{folder}: no data set for profile {profile!r}; expected *.yaml files")
     for spec in specs.values():
