@@ -79,6 +79,17 @@ class Corpus:
         return self.manifest.notes["store"]["clips_digest"]
 
     @cached_property
+    def content_bytes(self) -> int:
+        """Bytes of all arrays of these clips, without what else lies in their shards."""
+        if not len(self):
+            return 0
+        first, frames, people = self.arrays(0), int(self._frames[0]), int(self._frames[0]) * int(self._actors[0])
+        per_frame = first["camera"].nbytes // frames
+        per_person = sum(values.nbytes // people for name, values in first.items() if name not in ("camera", "joint_source"))
+        total_people = int((self._frames.astype(np.int64) * self._actors).sum())
+        return total_people * per_person + int(self._frames.sum(dtype=np.int64)) * per_frame + len(self) * first["joint_source"].nbytes
+
+    @cached_property
     def ids(self) -> list[str]:
         return self.index["id"].to_pylist()
 

@@ -224,6 +224,11 @@ def test_new_texts_give_new_clip_digests_over_the_same_motion(build, tmp_path):
     assert merged.index["digest"][4] == corpus.index["digest"][4] and merged.verify() == []
 
 
+def test_the_size_of_the_content_is_known_from_the_index(build):
+    corpus = build()
+    assert corpus.content_bytes == sum(values.nbytes for i in range(20) for values in corpus.arrays(i).values())
+
+
 def test_a_corpus_travels_to_worker_processes(build):
     corpus = build()
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(corpus)).arrays(2, "motion")["motion"], corpus.arrays(2, "motion")["motion"])

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from bench.clips import random_clip
-from stickgen_core.corpus import Corpus, CorpusConfig, CorpusWriter, LedgerRow, union
+from stickgen_core.corpus import Corpus, CorpusConfig, CorpusWriter, LedgerRow, union, upkeep
 from stickgen_core.corpus.diff import diff
 from stickgen_core.corpus.export_pt import ALL_FIELDS, export_pt
 from stickgen_core.corpus.import_pt import import_pt
@@ -239,12 +239,24 @@ def test_withdrawing_spares_a_corpus_that_only_shares_shards_with_the_source(tmp
     withdraw(tmp_path, tmp_path / "shards", "doomed", "x")
     after = Corpus.open(tmp_path / "good")
     assert after.digest == good.digest and after.verify() == []
+    secret = random_clip(2, source="doomed", frames=30).motion.tobytes()
+    assert not any(secret in p.read_bytes() for p in tmp_path.rglob("*.arrow"))
+
+
+def test_a_withdrawal_killed_before_it_deletes_is_finished_by_asking_again(tmp_path, monkeypatch):
+    two_source_corpora(tmp_path)
+    with monkeypatch.context() as killed:
+        killed.setattr(upkeep, "shard_path", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            withdraw(tmp_path, tmp_path / "shards", "doomed", "x")
+    secret = random_clip(2, source="doomed", frames=30).motion.tobytes()
+    assert any(secret in p.read_bytes() for p in tmp_path.rglob("*.arrow"))
+    withdraw(tmp_path, tmp_path / "shards", "doomed", "x")
+    assert not any(secret in p.read_bytes() for p in tmp_path.rglob("*.arrow"))
 
 
 def test_a_withdrawal_that_was_cut_short_is_finished_by_asking_again(tmp_path, monkeypatch):
     two_source_corpora(tmp_path)
-    import stickgen_core.corpus.upkeep as upkeep
-
     calls = []
     real = upkeep._without
 
