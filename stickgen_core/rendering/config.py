@@ -48,8 +48,8 @@ class ParallaxConfig(Section):
     elevation_deg: tuple[float, float] = (-5.0, 35.0)
     fov_deg: tuple[float, float] = (25.0, 55.0)
     margin: float = Field(default=0.12, ge=0, lt=0.45)
-    png_compression: int = Field(default=1, ge=0, le=9)
-    kib_per_frame: float = 6.0
+    png_compression: int = Field(default=3, ge=0, le=9)
+    kib_per_frame: float = 14.0
     budget_gb: float = Field(default=20.0, gt=0)
 
 

@@ -44,10 +44,10 @@ def _face(figure: Figure, view: View, actor: int, track: np.ndarray, head: np.nd
     wide = np.stack([-high[:, 1], high[:, 0]], axis=-1)
     narrow = np.clip(np.abs(seen), 0.35, 1)
 
-    def at(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    def at(x: np.ndarray | float, y: np.ndarray | float) -> np.ndarray:
         """Face coordinates in radii, [T] or scalar -> pixels [T, 2]."""
-        x = np.broadcast_to(x, radius.shape) * narrow + 0.5 * aside
-        return head + radius[:, None] * (x[:, None] * wide + np.broadcast_to(y, radius.shape)[:, None] * high)
+        shifted = np.broadcast_to(x, radius.shape) * narrow + 0.5 * aside
+        return head + radius[:, None] * (shifted[:, None] * wide + np.broadcast_to(y, radius.shape)[:, None] * high)
 
     brow, tilt, eye, curve, opening, width = track.T
     lines = []

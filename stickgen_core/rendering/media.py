@@ -20,7 +20,12 @@ def png_bytes(picture: np.ndarray, compression: int = 3) -> bytes:
     import cv2
 
     swapped = cv2.cvtColor(picture, cv2.COLOR_RGBA2BGRA if picture.shape[2] == 4 else cv2.COLOR_RGB2BGR)
-    done, data = cv2.imencode(".png", swapped, [cv2.IMWRITE_PNG_COMPRESSION, compression])
+    # Flat colours compress best unfiltered: a third of the time of OpenCV's own choice and smaller files (bench/rendering.py).
+    options = [
+        cv2.IMWRITE_PNG_COMPRESSION, compression, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_DEFAULT,
+        cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_NONE,
+    ]  # fmt: skip
+    done, data = cv2.imencode(".png", swapped, options)
     if not done:
         raise StickgenError(f"a picture of shape {list(picture.shape)} could not be encoded as PNG")
     return data.tobytes()

@@ -1,7 +1,8 @@
 """Parallax views: clips with joints seen by seeded cameras in true 3D, as RGBA frames and the camera numbers that made them.
 
 `sample_XXXXXX/actor_Y/view_00000.png` (`view_00000_f000.png` with several frames a view) and `metadata.json`, which is written last:
-an actor folder that has it is whole and is skipped when the run goes on. Frames are drawn and written one by one.
+an actor folder that has it, with every frame at its recorded size, is whole and is skipped when the run goes on.
+Frames are drawn and written one by one.
 """
 
 import json
@@ -14,7 +15,7 @@ import numpy as np
 
 from stickgen_core.corpus.clip import Clip
 from stickgen_core.errors import StickgenError
-from stickgen_core.records.publish import publish_bytes, publish_text
+from stickgen_core.records.publish import publish_text
 from stickgen_core.records.seeds import generator
 from stickgen_core.rendering.camera import View, framed
 from stickgen_core.rendering.config import RenderingConfig
@@ -109,15 +110,15 @@ def _recipe(clip: Clip, actor: int, config: RenderingConfig, fps: float, seed: i
 def _is_whole(folder: Path, recipe: dict[str, Any]) -> bool:
     try:
         found = json.loads((folder / METADATA).read_text(encoding="utf-8"))
-        return {key: found[key] for key in recipe} == json.loads(json.dumps(recipe)) and all(
-            (folder / f["file"]).is_file() for f in found["frames"]
-        )
+        same = {key: found[key] for key in recipe} == json.loads(json.dumps(recipe))
+        return same and all((folder / frame["file"]).stat().st_size == frame["bytes"] for frame in found["frames"])
     except (OSError, ValueError, KeyError, TypeError):
         return False
 
 
 def _write_actor(clip: Clip, actor: int, folder: Path, config: RenderingConfig, recipe: dict[str, Any]) -> tuple[int, int]:
     parallax = config.parallax
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / METADATA).unlink(missing_ok=True)
     records: list[dict[str, Any]] = []
     size = 0
@@ -126,11 +127,12 @@ def _write_actor(clip: Clip, actor: int, folder: Path, config: RenderingConfig, 
         for step, picture in enumerate(pictures):
             name = frame_name(number, step, parallax.frames_per_view)
             data = png_bytes(picture, parallax.png_compression)
-            publish_bytes(folder / name, data)
+            (folder / name).write_bytes(data)
             size += len(data)
             records.append(
                 {
                     "file": name,
+                    "bytes": len(data),
                     "view": number,
                     "frame": int(shown[step]),
                     "time_s": float(shown[step] / recipe["fps"]),

@@ -64,8 +64,12 @@ def _glowing(picture: np.ndarray, background: RGB) -> np.ndarray:
 
 def _straight_alpha(picture: np.ndarray) -> np.ndarray:
     """Antialiased edges were mixed with transparent black; divide it out again, as PNG wants it."""
-    alpha = picture[..., 3]
-    rows, columns = np.nonzero((alpha > 0) & (alpha < 255))
+    import cv2
+
+    edges = cv2.findNonZero(cv2.inRange(picture[..., 3], 1, 254))
+    if edges is None:
+        return picture
+    columns, rows = edges.reshape(-1, 2).T
     edge = picture[rows, columns].astype(np.uint16)
     edge[:, :3] = np.minimum((edge[:, :3] * 255 + edge[:, 3:] // 2) // edge[:, 3:], 255)
     picture[rows, columns] = edge.astype(np.uint8)
