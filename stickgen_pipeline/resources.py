@@ -26,7 +26,7 @@ class Watcher:
 class Bench:
     """Tools of one run."""
 
-    worker: WorkerProcess
+    worker: WorkerProcess | None
     state: Path
     costs: Costs
     watcher: Watcher | None = None
@@ -55,6 +55,7 @@ def bench_resource(settings: "Settings", watcher: Watcher | None = None) -> dg.R
     @dg.resource(description="Worker process, receipts and progress of one run.")
     def bench(_: dg.InitResourceContext) -> Iterator[Bench]:
         with WorkerProcess(settings) as worker:
-            yield Bench(worker, state_of(settings), costs_of(settings), watcher)
+            apart = worker if settings.config.pipeline.train_in_subprocess else None
+            yield Bench(apart, state_of(settings), costs_of(settings), watcher)
 
     return bench

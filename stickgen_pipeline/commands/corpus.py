@@ -96,10 +96,10 @@ def diff(options: argparse.Namespace) -> int:
 
 def sample(options: argparse.Namespace) -> int:
     """A contact sheet: clips spread evenly over the corpus."""
-    from stickgen_pipeline.pictures import contact_sheet
+    from stickgen_pipeline.commands.pictures import contact_sheet
 
-    corpus = _open(settings_of(options), options.corpus)
-    path = contact_sheet(corpus, options.count, Path(options.output))
+    settings = settings_of(options)
+    path = contact_sheet(settings, _open(settings, options.corpus), options.count, Path(options.output))
     return answer(options, {"path": str(path)}, str(path))
 
 
