@@ -68,6 +68,7 @@ def _chain_measures(root: Path, count: int, limited: bool) -> Iterator[Measure]:
         f"one_source_changed_{size}", found["one_source"], "CPU s", f"{found['measured_again']} of {len(SOURCES)} sources measured again"
     )
     yield Measure(f"near_duplicates_{size}", found["near"], "CPU s", f"{found['pairs']} pairs found of {found['planted']} planted")
+    yield Measure(f"near_duplicates_memory_{size}", found["near_memory_gib"], "GiB", "", at_most=1.5 if limited else None)
     yield Measure(f"bytes_written_{size}", found["bytes"] / 1e6, "MB", "merged, pretrain, sft and sft embedded")
 
 
@@ -205,7 +206,8 @@ def _search(root: Path) -> dict[str, float]:
     start = time.process_time()
     pairs = near_duplicates(described, moves, frames, actors, config.duplicates)
     planted = sum(max((t.num_rows - 1) // 100, 0) for t in tables)
-    return {"near": time.process_time() - start, "pairs": len(pairs), "planted": planted}
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    return {"near": time.process_time() - start, "pairs": len(pairs), "planted": planted, "near_memory_gib": memory}
 
 
 def _scoring(root: Path, count: int) -> Iterator[Measure]:

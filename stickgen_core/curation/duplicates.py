@@ -9,6 +9,7 @@ from stickgen_core.curation.parts import EXTREMES
 from stickgen_core.skeleton.body import JOINT
 
 PROJECTED_TO = 6  # dimensions of the search tree: more prune better and cost more to walk
+ROUNDING = 1e-5  # of the projection, which is in single precision; distances that decide are in double
 SAMPLED = 2000  # descriptions that decide the directions
 
 
@@ -54,14 +55,14 @@ def near_duplicates(
     order = order[reach[order] > 0]
     if len(order) < 2:
         return []
-    points = description[order].astype(np.float64)
+    points = description[order]
     projected = points @ _widest(points)
     lengths = np.log(frames[order])
     tree = cKDTree(projected)
     found = []
     for start in range(0, len(order), 2048):
         rows = slice(start, start + 2048)
-        radius = reach[order[rows]] * np.sqrt(joints_and_times)
+        radius = reach[order[rows]] * np.sqrt(joints_and_times) * (1 + ROUNDING) + ROUNDING
         for i, near in enumerate(tree.query_ball_point(projected[rows], radius), start):
             others = np.array([j for j in near if j > i], dtype=np.int64)
             if not len(others):
@@ -70,7 +71,7 @@ def near_duplicates(
             if different is not None:
                 keep &= different[order[others]] != different[order[i]]
             others = others[keep]
-            apart = np.sqrt(((points[others] - points[i]) ** 2).sum(1) / joints_and_times)
+            apart = np.sqrt(((points[others].astype(np.float64) - points[i]) ** 2).sum(1) / joints_and_times)
             limit = np.minimum(reach[order[i]], reach[order[others]])
             for j, distance in zip(others[apart <= limit], apart[apart <= limit], strict=True):
                 a, b = sorted((int(order[i]), int(order[j])))
