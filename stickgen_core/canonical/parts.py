@@ -87,11 +87,16 @@ def make_part(job: Job) -> Path:
 
 def _convert(reader: Reader, job: Job, unit: Unit, signature: str, writer: CorpusWriter) -> Outcome:
     """All of a unit or nothing: clips are stored once the whole unit has been read."""
-    outcome, clips, drops = Outcome(signature), [], []
+    outcome = Outcome(signature)
+    clips: list[Clip] = []
+    drops: list[LedgerRow] = []
     try:
         for recording in reader.read(job.raw, unit):
             for made in clips_of(recording, job.spec, job.config, job.skeleton):
-                (clips if isinstance(made, Clip) else drops).append(made)
+                if isinstance(made, Clip):
+                    clips.append(made)
+                else:
+                    drops.append(made)
             _note(outcome, recording, job.spec)
     except BadRecording as bad:
         clips, drops = [], [_quarantined(unit, bad.reason, bad.detail)]

@@ -85,11 +85,12 @@ def _load(path: Path) -> Actions:
     if not isinstance(found, list):
         raise ConfigError(f"{path}: expected a list of actions, found {type(found).__name__}")
     rows = tuple(_row(path, index, values) for index, values in enumerate(found))
-    for field, values in (
+    given: tuple[tuple[str, list[object]], ...] = (
         ("name", [row.name for row in rows]),
         ("NTU class", [number for row in rows for number in row.ntu]),
         ("BABEL category", [name.lower() for row in rows for name in row.babel]),
-    ):
+    )
+    for field, values in given:
         repeated = {value for value in values if values.count(value) > 1}
         if repeated:
             raise ConfigError(f"{path}: {field} given twice: {', '.join(map(str, sorted(repeated, key=str)))}")
