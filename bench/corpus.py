@@ -146,7 +146,8 @@ def _measurements(corpus: Corpus, first: int) -> pa.Table:
 
 def _chain(folder: str, count: int) -> None:
     """What a rebuild does, timed by the processor's clock."""
-    root, found = Path(folder), {}
+    root = Path(folder)
+    found: dict[str, float] = {}
     config = _config(False)
 
     def once(into: str) -> dict[str, float]:

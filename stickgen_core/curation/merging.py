@@ -39,7 +39,7 @@ def merge(
     """Publish every clip of the corpora once, with annotations: split, group, motion_digest and all scores.
 
     cache        keeps each source's measurements, so that only a changed source is measured again
-    forced       origin -> split of official lists whose own clips may be absent
+    forced       origin -> the source whose official test list names it (`forced_tests` reads the lists)
     train_only   names of sources that never go to val or test by hash
     """
     forced, train_only = dict(forced or {}), frozenset(train_only)

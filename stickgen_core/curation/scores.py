@@ -74,8 +74,8 @@ def quality_parts(found: Mapping[str, np.ndarray], config: ScoresConfig) -> dict
 
 def quality(found: Mapping[str, np.ndarray], config: ScoresConfig) -> np.ndarray:
     """[C] in [0, 1]: weighted geometric mean of the parts, so that a part which is zero cannot be made up for."""
-    total = sum(config.weights.values())
-    product = np.prod([part ** (config.weights[name] / total) for name, part in quality_parts(found, config).items()], axis=0)
+    parts_found, total = quality_parts(found, config), sum(config.weights.values())
+    product = np.prod([parts_found[name] ** (weight / total) for name, weight in config.weights.items()], axis=0)
     return np.round(product, config.decimals)
 
 

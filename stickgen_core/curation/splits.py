@@ -41,7 +41,7 @@ def assign_splits(
 ) -> Assignment:  # fmt: skip
     """Splits for the columns source, origin, official_split, extra_json.
 
-    forced       origin -> split from the official lists of forcing sources, known even where their clips are not there
+    forced       origin -> the forcing source whose test list names it, known even where that source's clips are not there
     train_only   sources that never go to val or test by hash
     same         pairs of rows that show one motion under different origins
     """
@@ -61,7 +61,7 @@ def assign_splits(
         if source[row] in train_only:
             cast.add("train_only")
     for name, members in origins.items():
-        if any(forced.get(o) == "test" for o in members):
+        if any(o in forced for o in members):
             votes[name].add("forced")
     decided = {name: _decide(name, cast, config) for name, cast in votes.items()}
     split = np.array([decided[name][0] for name in group], dtype=object)
@@ -69,8 +69,8 @@ def assign_splits(
     for _, reason in decided.values():
         reasons[reason] = reasons.get(reason, 0) + 1
     overruled = sum(1 for row, said in enumerate(official) if said in SPLITS and said != split[row])
-    absent = [s for s in config.forcing_sources if s not in set(source)]
-    warnings = tuple(f"{s}: test ids unknown; put its lists into its folder" for s in absent if not forced)
+    known = {*source, *forced.values()}
+    warnings = tuple(f"{s}: test ids unknown; put its lists into its folder" for s in config.forcing_sources if s not in known)
     return Assignment(split, np.array(group, dtype=object), dict(sorted(reasons.items())), overruled, warnings)
 
 

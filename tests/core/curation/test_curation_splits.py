@@ -8,7 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stickgen_core.curation.config import SplitsConfig
+from stickgen_core.curation.official import forced_tests
 from stickgen_core.curation.splits import assign_splits, hashed_split
+from stickgen_core.sources.amass import amass_origin
 
 CONFIG = SplitsConfig()
 
@@ -41,9 +43,19 @@ def test_an_official_humanml3d_test_id_forces_its_recording_into_test_in_every_s
 
 def test_lists_force_even_where_their_data_set_is_absent():
     rows = [("amass", f"o{n}", None, {}) for n in range(50)]
-    assert splits(rows, forced={"o7": "test", "o8": "train"})[7] == "test"
-    assert assign_splits(index(rows), CONFIG, forced={"o7": "test"}).warnings == ()
+    assert splits(rows, forced={"o7": "humanml3d"})[7] == "test"
+    assert [w.split(":")[0] for w in assign_splits(index(rows), CONFIG, forced={"o7": "humanml3d"}).warnings] == ["kit_ml"]
     assert "humanml3d: test ids unknown" in assign_splits(index(rows), CONFIG).warnings[0]
+
+
+def test_lists_in_a_folder_without_motions_name_the_recordings_they_were_cut_from(tmp_path):
+    (tmp_path / "humanml3d").mkdir()
+    (tmp_path / "humanml3d" / "test.txt").write_text("000001\nM000001\n000009\n")
+    (tmp_path / "humanml3d" / "index.csv").write_text(
+        "source_path,start_frame,end_frame,new_name\n./pose_data/CMU/01/01_04_poses.npy,0,100,000001.npy\n"
+    )
+    found = forced_tests({"humanml3d": None}, lambda name: tmp_path / name, CONFIG)
+    assert found == {amass_origin("CMU/01/01_04_poses.npz"): "humanml3d", "humanml3d/000009": "humanml3d"}
 
 
 def test_test_wins_over_val_and_val_over_the_hash():
