@@ -1,0 +1,127 @@
+"""The synthetic source as a reader: clip i comes from (seed, i) alone, in blocks, from no files at all."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import Field
+
+from stickgen_core.config import Section
+from stickgen_core.errors import BadRecording
+from stickgen_core.records.seeds import generator
+from stickgen_core.sources.actions import load_actions
+from stickgen_core.sources.reader import Discovery, Unit
+from stickgen_core.sources.recording import Recording
+from stickgen_core.sources.registry import SourceSpec
+from stickgen_core.sources.synthetic.acts import Act
+from stickgen_core.sources.synthetic.camera import draw_shot
+from stickgen_core.sources.synthetic.captions import captions
+from stickgen_core.sources.synthetic.checks import faults
+from stickgen_core.sources.synthetic.scene import Scene, draw_minimal_pair, draw_scene, matching_rule, moves_of
+from stickgen_core.sources.synthetic.stage import Played, play
+from stickgen_core.sources.synthetic.words import grammar
+
+# A proposal that breaks a rule is drawn again; so many in a row means that the moves are wrong, not the draw.
+ATTEMPTS = 12
+
+
+class SyntheticOptions(Section):
+    """`options` of configs/datasets/synthetic.yaml.
+
+    clips   how many in all      block   clips in one unit      min_s, max_s   what scenes are drawn to last, roughly
+    """
+
+    clips: int = Field(gt=0)
+    seed: int
+    block: int = Field(gt=0)
+    min_s: float = Field(gt=0)
+    max_s: float = Field(gt=0)
+
+
+class SyntheticReader:
+    """Reads from a generator as other readers read from files."""
+
+    version = 1
+
+    def __init__(self, spec: SourceSpec) -> None:
+        self.spec = spec
+        self.options = SyntheticOptions.model_validate(dict(spec.options))
+        self.moves, self.config = moves_of()
+        self.words = grammar()
+        self.ids = load_actions().ids
+
+    def discover(self, raw: Path) -> Discovery:
+        """Blocks of consecutive indices; the raw folder need not exist."""
+        o = self.options
+        starts = range(0, o.clips, o.block)
+        return Discovery(tuple(Unit(f"{s:06d}", (), {"start": s, "stop": min(s + o.block, o.clips)}) for s in starts))
+
+    def read(self, raw: Path, unit: Unit) -> Iterator[Recording]:
+        for index in range(int(unit.detail["start"]), int(unit.detail["stop"])):
+            yield self.clip(index)
+
+    def clip(self, index: int) -> Recording:
+        """The accepted clip of an index, the same whatever was made before it."""
+        for attempt in range(ATTEMPTS):
+            scene, played, wrong = self.propose(index, attempt)
+            if not wrong:
+                return self._recording(index, attempt, scene, played)
+        raise BadRecording("no_valid_scene", f"clip {index}: {ATTEMPTS} proposals broke a rule, the last {wrong[0][0]}")
+
+    def propose(self, index: int, attempt: int) -> tuple[Scene, Played, list[tuple[str, float, float]]]:
+        """One proposal with the rules it breaks. Twins draw the same scene and the same body, and differ where they are told to."""
+        every, o = self.config.pair_every, self.options
+        place = index % every
+        second = place == every - 1
+        root = index - 1 if second else index
+        rng = generator(o.seed, "synthetic", root, attempt)
+        seconds = (o.min_s, o.max_s)
+        if place >= every - 2:
+            scene = draw_minimal_pair(rng, self.moves, self.config, seconds, second)
+        else:
+            scene = draw_scene(rng, self.moves, self.config, seconds)
+        body = generator(o.seed, "synthetic body", root, attempt)
+        played = play(scene, self.moves, self.config, body, self.ids)
+        wrong = faults(played.joints, played.planted, self.config.fps)
+        if len(played.joints) < o.min_s * self.config.fps:
+            wrong.append(("short_s", len(played.joints) / self.config.fps, o.min_s))
+        return scene, played, wrong
+
+    def _recording(self, index: int, attempt: int, scene: Scene, played: Played) -> Recording:
+        every, seed = self.config.pair_every, self.options.seed
+        twin = index % every == every - 1
+        rng = generator(seed, "synthetic words", index)
+        pelvis = played.joints[:, :, 0].mean(1)
+        plane = np.stack([(pelvis[:, 0] + pelvis[:, 2]) * np.sqrt(0.5), pelvis[:, 1]], -1)
+        shot = draw_shot(generator(seed, "synthetic camera", index), plane, 0.0 if scene.held else self.config.camera)
+        rule = scene.rule if scene.held else matching_rule(scene, self.config)
+        people = tuple(str(n) for n in range(len(scene.people)))
+        return Recording(
+            key=f"{index:06d}", origin=f"synthetic/{index - 1 if twin else index:06d}", file=f"generated/{index:06d}",
+            fps=self.config.fps, joints=played.joints, present=np.ones(played.joints.shape[:2], bool), people=people,
+            texts=captions(scene, shot, self.moves, self.config, self.words, rng), labels=played.labels,
+            camera=shot.track, azimuth_rad=shot.azimuth_rad,
+            official_split="test" if rule >= 0 else None, protocol="compositional" if rule >= 0 else None,
+            extra=self._extra(scene, played, rule, twin, attempt, index, shot.move),
+        )  # fmt: skip
+
+    def _extra(self, scene: Scene, played: Played, rule: int, twin: bool, attempt: int, index: int, camera: str) -> dict[str, Any]:
+        extra: dict[str, Any] = {
+            "kind": scene.kind, "script": scene.script, "camera_move": camera, "attempt": attempt,
+            "split_hint": "compositional" if rule >= 0 else "train",
+            "people": [{"style": p.style, "acts": [_plain(a) for a in p.acts]} for p in scene.people],
+            "stature_m": [round(s, 4) for s in played.statures_m],
+        }  # fmt: skip
+        if scene.people[0].style:
+            extra["emotion"] = scene.people[0].style
+        if rule >= 0:
+            extra["held_out"] = {"rule": rule, "flip": scene.twin}
+        if scene.held:
+            extra["minimal_twin"] = f"{index - 1 if twin else index + 1:06d}"
+        return extra
+
+
+def _plain(act: Act) -> dict[str, Any]:
+    return {k: round(v, 4) if isinstance(v, float) else v for k, v in asdict(act).items() if v not in (None, False)}
