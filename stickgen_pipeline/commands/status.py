@@ -19,7 +19,7 @@ def status(options: argparse.Namespace) -> int:
     for one in found:
         held = bytes_of(one.step.folder) if one.manifest else 0
         rows.append(
-            (one.step.key, one.state, size(held) if held else "", one.manifest.digest[:12] if one.manifest else "", "; ".join(one.because))
+            (one.step.key, one.state, size(held) if held else "", one.manifest.digest[:12] if one.manifest else "", _short(one.because))
         )
         values.append({"key": one.step.key, "group": one.step.group, "state": one.state, "because": list(one.because), "bytes": held,
                        "digest": one.manifest.digest if one.manifest else None, "path": str(one.step.folder)})  # fmt: skip
@@ -35,7 +35,7 @@ def plan_command(options: argparse.Namespace) -> int:
     steps = steps_of(settings)
     planned = plan(steps, chosen(steps, options.selection), state_of(settings), costs_of(settings).read())
     todo = [one for one in planned if one.action != "reuse"]
-    rows = [(p.step.key, p.action, duration(p.seconds) if p.seconds is not None else "not known", "; ".join(p.because)) for p in todo]
+    rows = [(p.step.key, p.action, duration(p.seconds) if p.seconds is not None else "not known", _short(p.because)) for p in todo]
     known = sum(p.seconds or 0.0 for p in todo)
     unknown = sum(p.seconds is None for p in todo)
     values = [{"key": p.step.key, "action": p.action, "because": list(p.because), "seconds": p.seconds} for p in planned]
@@ -44,3 +44,9 @@ def plan_command(options: argparse.Namespace) -> int:
         + (f" plus {unknown} never timed here" if unknown else "")
     )  # fmt: skip
     return answer(options, {"profile": settings.profile, "steps": values, "seconds": known, "not_timed": unknown}, text)
+
+
+def _short(because: tuple[str, ...]) -> str:
+    """The first reasons; --json has all."""
+    more = f"; and {len(because) - 3} more" if len(because) > 3 else ""
+    return "; ".join(because[:3]) + more
