@@ -1,0 +1,68 @@
+"""What a run says while it goes: metrics as JSON lines, a readable log, and trackers where they are installed and asked for."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from stickgen_core.errors import ConfigError
+
+METRICS, LOG = "metrics.jsonl", "training_verbose.log"
+
+
+class Journal:
+    """Appends to a folder's metrics.jsonl and training_verbose.log; a resumed run first drops what lies after its step."""
+
+    def __init__(self, folder: Path, step: int, trackers: tuple[str, ...] = (), run_name: str = ""):
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        kept = [line for line in _lines(folder / METRICS) if json.loads(line)["step"] <= step] if step else []
+        (folder / METRICS).write_text("".join(kept))
+        if not step:
+            (folder / LOG).write_text("")
+        self._trackers = [_tracker(name, folder, run_name) for name in trackers]
+
+    def say(self, text: str) -> None:
+        with (self.folder / LOG).open("a", encoding="utf-8") as file:
+            file.write(text + "\n")
+
+    def record(self, step: int, kind: str, values: Mapping[str, Any]) -> None:
+        """One line of metrics; numbers also go to the trackers."""
+        with (self.folder / METRICS).open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"step": step, "kind": kind, **values}) + "\n")
+        self.say(f"step {step} {kind}: " + ", ".join(f"{k} {v:.6g}" if isinstance(v, float) else f"{k} {v}" for k, v in values.items()))
+        for track in self._trackers:
+            track(step, {f"{kind}/{k}": float(v) for k, v in values.items() if isinstance(v, int | float)})
+
+
+def _lines(path: Path) -> list[str]:
+    """Whole lines of a file; a last line that a kill cut short is dropped."""
+    if not path.exists():
+        return []
+    return [line for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("\n")]
+
+
+def read_metrics(folder: Path, kind: str | None = None) -> list[dict[str, Any]]:
+    """The metrics of a run, optionally of one kind: step, epoch, validation, gradient_share."""
+    rows = [json.loads(line) for line in _lines(folder / METRICS)]
+    return [row for row in rows if kind is None or row["kind"] == kind]
+
+
+def _tracker(name: str, folder: Path, run_name: str) -> Callable[[int, dict[str, float]], None]:
+    try:
+        if name == "tensorboard":
+            from torch.utils.tensorboard import SummaryWriter
+
+            writer = SummaryWriter(str(folder / "tensorboard"))
+            return lambda step, values: [writer.add_scalar(k, v, step) for k, v in values.items()] and None
+        if name == "mlflow":
+            import mlflow
+
+            mlflow.start_run(run_name=run_name)
+            return lambda step, values: mlflow.log_metrics(values, step)
+        import wandb
+
+        wandb.init(name=run_name, dir=str(folder))
+        return lambda step, values: wandb.log(values, step=step)
+    except ImportError as error:
+        raise ConfigError(f"training.trackers: {name} is asked for but not installed ({error.name}); install it or remove it") from None
