@@ -11,7 +11,7 @@ import numpy as np
 
 from stickgen_core.errors import BadRecording
 from stickgen_core.sources.actions import UNKNOWN, labels_for
-from stickgen_core.sources.files import Npz, expect, matching, walk
+from stickgen_core.sources.files import Npz, expect, matching, rate_hz, walk
 from stickgen_core.sources.reader import Discovery, Unit
 from stickgen_core.sources.recording import Label, Recording
 from stickgen_core.sources.registry import SourceSpec
@@ -98,7 +98,7 @@ def read_motion(root: Path, file: str, raw: Path) -> tuple[np.ndarray, float]:
         family = "smplx"
         root_orient = expect(f"{file}: root_orient", archive.get("root_orient"), (len(trans), 3))
         poses = np.concatenate([root_orient, expect(f"{file}: pose_body", archive.get("pose_body"), (len(trans), BODY_WIDTH - 3))], axis=1)
-    fps = archive.number("mocap_framerate", "mocap_frame_rate")
+    fps = rate_hz(file, archive.number("mocap_framerate", "mocap_frame_rate"))
     betas = np.asarray(archive.get("betas"), np.float64).reshape(-1) if "betas" in archive else np.zeros(0)
     if not (np.isfinite(poses[:, :BODY_WIDTH]).all() and np.isfinite(trans).all() and np.isfinite(betas).all()):
         raise BadRecording("non_finite", f"{file}: poses, trans or betas hold NaN or infinity")

@@ -152,6 +152,13 @@ class Npz:
         return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
+def rate_hz(name: str, value: float) -> float:
+    """A rate that time can be divided by; what is plausible is for the canonical clip to say."""
+    if not 0 < value < float("inf"):
+        raise BadRecording("bad_rate", f"{name}: {value:g} Hz")
+    return value
+
+
 def expect(name: str, values: np.ndarray, shape: tuple[int | None, ...]) -> np.ndarray:
     """float64 of that shape (None = any, at least 1), or BadRecording."""
     fits = values.ndim == len(shape) and all(want in (None, have) and have > 0 for want, have in zip(shape, values.shape, strict=True))

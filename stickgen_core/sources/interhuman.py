@@ -11,7 +11,7 @@ import numpy as np
 
 from stickgen_core.errors import BadRecording
 from stickgen_core.skeleton.body import JOINT_COUNT
-from stickgen_core.sources.files import expect, load_npy, matching, read_text, walk
+from stickgen_core.sources.files import expect, load_npy, matching, rate_hz, read_text, walk
 from stickgen_core.sources.pickles import load_pickle
 from stickgen_core.sources.reader import Discovery, Unit
 from stickgen_core.sources.recording import Recording, Text
@@ -81,7 +81,7 @@ class InterHumanReader:
     def _pickled(self, raw: Path, file: str) -> tuple[list[np.ndarray], float]:
         found = load_pickle(raw, file)
         try:
-            fps = float(np.asarray(found["mocap_framerate"]).reshape(-1)[0])
+            fps = rate_hz(file, float(np.asarray(found["mocap_framerate"]).reshape(-1)[0]))
             tracks = [self._person(raw, found[name], f"{file}: {name}") for name in PEOPLE]
         except KeyError as error:
             raise BadRecording("missing_key", f"{file}: no {error}") from None

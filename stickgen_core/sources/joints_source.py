@@ -12,7 +12,7 @@ from stickgen_core.errors import BadRecording
 from stickgen_core.skeleton.body import JOINT_NAMES
 from stickgen_core.sources.actions import labels_for
 from stickgen_core.sources.assemble import assemble
-from stickgen_core.sources.files import Npz, load_npy, matching, read_text, walk
+from stickgen_core.sources.files import Npz, load_npy, matching, rate_hz, read_text, walk
 from stickgen_core.sources.reader import Discovery, Unit
 from stickgen_core.sources.recording import Recording, Text
 from stickgen_core.sources.registry import SourceSpec
@@ -54,6 +54,7 @@ class JointsReader:
             values = load_npy(raw, file)
         if fps is None:
             raise BadRecording("bad_rate", f"{file}: no rate; give `fps` in the YAML or in the .npz")
+        fps = rate_hz(file, float(fps))
         values = values[:, None] if values.ndim == 3 else values
         if values.ndim != 4 or values.dtype.kind not in "fi" or values.shape[2:] != (len(names), 3) or not values.size:
             raise BadRecording("wrong_shape", f"{file}: expected [T,{len(names)},3] or [T,A,{len(names)},3], found {list(values.shape)}")
@@ -67,7 +68,7 @@ class JointsReader:
         duration = len(joints) / fps
         labels, texts, extra = labelled(self.labels, [unit.key.rsplit("/", 1)[-1]], duration, f"{self.spec.name}/{unit.key}")
         yield Recording(
-            key=unit.key, origin=f"{self.spec.name}/{unit.key}", file=file, fps=float(fps), joints=np.where(np.isfinite(joints), joints, 0.0),
+            key=unit.key, origin=f"{self.spec.name}/{unit.key}", file=file, fps=fps, joints=np.where(np.isfinite(joints), joints, 0.0),
             present=present, people=tuple(str(actor) for actor in range(joints.shape[1])), joint_source=source, labels=labels,
             texts=(*(Text(text, 0.0, duration, "caption") for text in captions), *texts), extra=extra,
         )  # fmt: skip
