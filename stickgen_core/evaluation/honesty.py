@@ -89,7 +89,7 @@ def mirrored(items: Items, corpus: Corpus, skeleton: SkeletonConfig) -> Items:
     layout = layout_of_width(items.motions[0].shape[-1])
     motions = []
     for clip_id, present in zip(items.ids, items.present, strict=True):
-        joints = mirror_joints(corpus.arrays(corpus.position(clip_id), "joints")["joints"].astype(np.float64))
+        joints = mirror_joints(corpus.arrays(corpus.position(clip_id), "joints")["joints"][: len(present)].astype(np.float64))
         motions.append(np.where(present[..., None], sticks(joints, layout, skeleton.azimuth_deg), 0).astype(np.float32))
     return replace(items, motions=tuple(motions))
 

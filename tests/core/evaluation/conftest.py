@@ -18,7 +18,7 @@ SMALL = EvaluatorConfig(
 )  # fmt: skip
 CONFIG = EvaluationConfig(
     samples=96, repetitions=3, resamples=100, reshuffles=5, evaluator=SMALL, multimodal_prompts=4, multimodal_repeats=3,
-    untrained_samples=64, players=2, reference_clips=96,
+    untrained_samples=32, players=2, reference_clips=96,
 )  # fmt: skip
 FIGURE = np.array([0, 1.5, 0, 1.75, 0, 1.5, 0, 0.9, -0.2, 1.4, -0.4, 0.9, 0.2, 1.4, 0.4, 0.9, -0.1, 0.03, 0.1, 0.03])
 
@@ -92,3 +92,42 @@ def evaluator(corpus, config, tmp_path_factory):
     from stickgen_core.evaluation.teaching import train_evaluator
 
     return train_evaluator(corpus, config, tmp_path_factory.mktemp("evaluator") / "evaluator")
+
+
+@pytest.fixture(scope="session")
+def embedded(corpus, tmp_path_factory):
+    """(corpus with text keys, its vectors) by the encoder that needs no weights."""
+    from stickgen_core.text import TextConfig
+    from stickgen_core.text.embed import embed
+    from stickgen_core.text.encoders import encoder_for
+    from stickgen_core.text.vectors import TextVectors
+
+    root = tmp_path_factory.mktemp("embedded")
+    settings = TextConfig(encoder="hashing", hashing_width=64)
+    made = embed(corpus, settings, root / "vectors", corpus.folder.parent / "embedded", name="corpus/toy_embedded")
+    return made, TextVectors.open(root / "vectors" / encoder_for(settings).digest)
+
+
+@pytest.fixture(scope="session")
+def checkpoint(embedded, tmp_path_factory) -> Path:
+    """A whole checkpoint of a tiny model whose weights are fresh: the path through the room is what is tested, not the model."""
+    from stickgen_core.model.denoiser import build_model
+    from stickgen_core.training.checkpoints import BEST, FORMAT, save
+    from stickgen_core.training.config import run_config
+    from stickgen_core.training.statistics import motion_statistics
+
+    small = ["model.d_model=32", "model.num_layers=1", "model.nhead=2", "model.embedding_dim=64", "model.expected_parameters={}",
+             "sampler.diffusion_steps=4"]  # fmt: skip
+    run = run_config(Path(__file__).parents[3] / "configs", "test", "small", "pretrain", small)
+    torch.manual_seed(0)
+    model = build_model(run.model)
+    for value in model.parameters():  # branches start at zero, which would make every sample the mean motion
+        if value.dim() > 1 and not value.any():
+            torch.nn.init.xavier_uniform_(value)
+    folder = tmp_path_factory.mktemp("checkpoint") / "small_pretrain"
+    folder.mkdir()
+    save(folder / BEST, {
+        "format": FORMAT, "model_state_dict": model.state_dict(), "ema": {}, "config": run.model_dump(mode="json"), "epoch": 1, "step": 3,
+        "statistics": motion_statistics(embedded[0]).to_dict(), "parents": {}, "base": None,
+    })  # fmt: skip
+    return folder
