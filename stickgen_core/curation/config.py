@@ -132,6 +132,7 @@ class SafetyConfig(Section):
 
     reject_at                combined severity from which a motion is unsafe
     jitter_acceleration_m_s2 acceleration noise of a frame that counts as high
+    repetitive_share         of the frames must lie in equal windows: three claps are no loop, a clip of nothing but claps is
     loop_error               a window repeats if it differs by less than this share of how far the points move
     segment_limits_m         longest projection of a segment; projected limbs shorten, they never grow
     """
@@ -143,6 +144,7 @@ class SafetyConfig(Section):
     frozen_share: float = 0.8
     repetitive_severity: float = 0.7
     repetitive_windows: PositiveInt = 3
+    repetitive_share: float = 0.5
     loop_lags_frames: tuple[PositiveInt, PositiveInt] = (5, 20)
     loop_error: PositiveFloat = 0.1
     loop_excursion_m: PositiveFloat = 0.05

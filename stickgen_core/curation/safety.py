@@ -98,17 +98,19 @@ def _frozen(sticks: np.ndarray, actor: int, config: SafetyConfig) -> SafetyIssue
 def _repetitive(points: np.ndarray, actor: int, config: SafetyConfig) -> SafetyIssue | None:
     """The figure goes through the same window several times in a row, in the same place; a walker comes by elsewhere."""
     first, last = config.loop_lags_frames
-    best = 0
+    windows, share = 0, 0.0
     for lag in range(first, min(last, len(points) // config.repetitive_windows) + 1):
         apart = np.sqrt(((points[lag:] - points[:-lag]) ** 2).sum(2).mean(1))
         way = [np.sqrt(((points[part:] - points[:-part]) ** 2).sum(2).mean(1))[: len(apart)] for part in range(1, lag)]
-        farthest = np.max([np.pad(w, (0, max(len(apart) - len(w), 0))) for w in way], axis=0)
-        same = (apart < config.loop_error * farthest) & (farthest > config.loop_excursion_m)
-        best = max(best, _longest(same) // lag + 1 if same.any() else 0)
-    if best < config.repetitive_windows:
+        farthest = np.max(way, axis=0)
+        run = _longest((apart < config.loop_error * farthest) & (farthest > config.loop_excursion_m))
+        if run >= (config.repetitive_windows - 1) * lag and (run + lag) / len(points) > share:
+            windows, share = run // lag + 1, (run + lag) / len(points)
+    if share <= config.repetitive_share:
         return None
-    detail = "equal windows in a row, in one place"
-    return SafetyIssue("repetitive", config.repetitive_severity, float(best), float(config.repetitive_windows), detail, actor)
+    detail = f"equal windows in a row, in one place, {share:.0%} of the frames"
+    return SafetyIssue("repetitive", _growing(config.repetitive_severity, share, config.repetitive_share), float(windows),
+                       float(config.repetitive_windows), detail, actor)  # fmt: skip
 
 
 def _longest(true: np.ndarray) -> int:

@@ -63,7 +63,8 @@ class SentenceEncoder:
         self._tokenizer: Any = None
         transformer = json.loads((folder / "config.json").read_text())
         limits = folder / "sentence_bert_config.json"
-        max_tokens = json.loads(limits.read_text())["max_seq_length"] if limits.is_file() else transformer["max_position_embeddings"]
+        declared = json.loads(limits.read_text()).get("max_seq_length") if limits.is_file() else None
+        max_tokens = declared or transformer["max_position_embeddings"]
         _check_pooling(folder, pooling)
         weights = digest_entries("encoder", [(n, digest_file(folder / n)) for n in _DECIDING if (folder / n).is_file()])
         self.card = EncoderCard(
@@ -126,7 +127,7 @@ def _check_pooling(folder: Path, expected: str) -> None:
     path = folder / "1_Pooling" / "config.json"
     found = json.loads(path.read_text()) if path.is_file() else {}
     flag = {"cls": "pooling_mode_cls_token", "mean": "pooling_mode_mean_tokens"}[expected]
-    if not found.get(flag):
+    if not (found.get(flag) or found.get("pooling_mode") == expected):  # two generations of the same file
         raise Corrupt(f"{path}: expected {expected} pooling ({flag}: true), found {found or 'no file'}; download the model again")
 
 

@@ -67,6 +67,32 @@ def test_the_digest_says_what_decides_a_vector(minilm):
     assert encoder_for(TextConfig(batch_rows=16, threads=2, flush_rows=3)).digest == minilm.digest
 
 
+def tiny_bge(folder, minilm):
+    """A folder laid out as bge-large is: a small random BERT, CLS pooling, normalised."""
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.models import Normalize, Pooling, Transformer
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
+    torch.manual_seed(0)
+    BertModel(BertConfig(hidden_size=48, num_hidden_layers=2, num_attention_heads=4, intermediate_size=96)).save_pretrained(folder / "bert")
+    BertTokenizerFast.from_pretrained(str(minilm._folder)).save_pretrained(folder / "bert")
+    body = Transformer(str(folder / "bert"), max_seq_length=64)
+    SentenceTransformer(modules=[body, Pooling(48, pooling_mode="cls"), Normalize()], device="cpu").save(str(folder / "whole"))
+    return folder / "whole"
+
+
+def test_a_model_laid_out_as_bge_is_pooled_by_its_first_token_and_pinned(minilm, tmp_path):
+    from sentence_transformers import SentenceTransformer
+
+    folder = tiny_bge(tmp_path, minilm)
+    encoder = encoder_for(TextConfig(encoder="bge-large", bge_folder=str(folder), batch_rows=8))
+    assert (encoder.width, encoder.card.pooling, encoder.card.instruction, encoder.card.revision[:8]) == (48, "cls", "", "d4aa6901")
+    library = SentenceTransformer(str(folder), device="cpu").encode(WORDS, normalize_embeddings=True)
+    np.testing.assert_allclose(encoder.encode(WORDS), library, atol=1e-5)
+    np.testing.assert_array_equal(encoder.encode(WORDS[2:3])[0], encoder.encode(WORDS)[2])
+
+
 def test_bge_large_golden_vector():
     """Runs where the model is present."""
     try:
