@@ -10,7 +10,8 @@ import numpy as np
 
 from stickgen_core.errors import BadRecording
 from stickgen_core.skeleton.kinematics import forward_kinematics
-from stickgen_core.skeleton.rotations import euler_to_matrix
+from stickgen_core.skeleton.rotations import euler_to_matrix, rotation_about
+from stickgen_core.sources.files import numbers_of
 
 MAX_JOINTS = 1000
 END = "_end"
@@ -41,7 +42,7 @@ class Bvh:
             if len(turns) == 3:
                 by_order.setdefault("".join(axis for axis, _ in turns), []).append((joint, [index for _, index in turns]))
             for axis, index in turns if len(turns) != 3 else ():
-                rotations[:, joint] = rotations[:, joint] @ _single(axis, self.values[:, index])
+                rotations[:, joint] = rotations[:, joint] @ rotation_about(axis, np.deg2rad(self.values[:, index]))
             moves = {name[0].upper(): index for name, index in columns.items() if name.lower().endswith("position")}
             if moves:
                 offsets[:, joint] = self._moved(joint, moves)
@@ -58,12 +59,6 @@ class Bvh:
             track[:, "XYZ".index(axis)] = self.values[:, index]
         size = float(np.linalg.norm(self.offsets[joint]))
         return self.offsets[joint] + track if size > 0 and np.abs(track).max() < NEGLIGIBLE * size else track
-
-
-def _single(axis: str, degrees: np.ndarray) -> np.ndarray:
-    from stickgen_core.skeleton.rotations import rotation_about
-
-    return rotation_about(axis, np.deg2rad(degrees))
 
 
 def parse_bvh(text: str, name: str) -> Bvh:
@@ -84,7 +79,7 @@ def parse_bvh(text: str, name: str) -> Bvh:
     if not frame_s > 0:
         raise BadRecording("bad_rate", f"{name}: frame time {frame_s:g} s")
     width = sum(map(len, channels))
-    numbers = _numbers(body[head.end() :], name)
+    _, numbers = numbers_of(body[head.end() :], name)
     if not declared or len(numbers) < declared * width:
         raise BadRecording(
             "truncated", f"{name}: {declared} frames of {width} channels declared, {len(numbers) // max(width, 1)} whole rows there"
@@ -93,14 +88,6 @@ def parse_bvh(text: str, name: str) -> Bvh:
     if not np.isfinite(values).all():
         raise BadRecording("non_finite", f"{name}: a channel holds NaN or infinity")
     return Bvh(names, parents, offsets, channels, frame_s, values)
-
-
-def _numbers(text: str, name: str) -> np.ndarray:
-    words = text.split()
-    try:
-        return np.array(words, dtype=np.float64)
-    except ValueError as error:
-        raise BadRecording("not_bvh", f"{name}: {error}") from None
 
 
 def _hierarchy(text: str, name: str) -> tuple[tuple[str, ...], tuple[int, ...], np.ndarray, tuple[tuple[str, ...], ...]]:

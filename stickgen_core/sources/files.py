@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from stickgen_core.errors import BadRecording
 
@@ -67,6 +69,17 @@ def read_text(root: Path, relative: str, encodings: Sequence[str] = ("utf-8-sig"
         except UnicodeDecodeError as error:
             problem = error
     raise BadRecording("bad_encoding", f"{relative}: not {' or '.join(encodings)} at byte {problem.start}")
+
+
+def numbers_of(text: str, name: str) -> tuple[pa.Array, np.ndarray]:
+    """Every word of a text, as it stands and as float64; Arrow splits and parses ten times as fast as Python does."""
+    words = pc.ascii_split_whitespace(pa.array([text.strip()], pa.large_string())).flatten()
+    if len(words) == 1 and not words[0].as_py():
+        return words[:0], np.zeros(0)
+    try:
+        return words, words.cast(pa.float64()).to_numpy(zero_copy_only=False)
+    except pa.ArrowInvalid as error:
+        raise BadRecording("not_numbers", f"{name}: {str(error).splitlines()[0]}") from None
 
 
 def load_npy(root: Path, relative: str) -> np.ndarray:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from stickgen_core.errors import BadRecording
-from stickgen_core.sources.files import inside, matching, walk
+from stickgen_core.sources.files import inside, matching, numbers_of, walk
 from stickgen_core.sources.ntu import JOINTS, NAME, Body, NtuReader
 from stickgen_core.sources.reader import Discovery, Unit
 from stickgen_core.sources.recording import Recording
@@ -83,10 +83,7 @@ def _frames(block: bytes, name: str) -> np.ndarray:
     rows = [line for line in lines if line.count(",") >= 2 * JOINTS]
     if not rows:
         raise BadRecording("empty", f"{name}: no frame of {JOINTS} joints")
-    try:
-        values = np.array(" ".join(rows).replace(";", " ").replace(",", " ").split(), np.float64)
-    except ValueError as error:
-        raise BadRecording("not_lsmb19", f"{name}: {error}") from None
+    _, values = numbers_of(" ".join(rows).replace(";", " ").replace(",", " "), name)
     if len(values) != len(rows) * JOINTS * 3 or not np.isfinite(values).all():
         raise BadRecording("wrong_shape", f"{name}: {len(rows)} frames hold {len(values)} numbers, expected {JOINTS * 3} each")
     return values.reshape(len(rows), JOINTS, 3)

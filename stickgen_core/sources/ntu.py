@@ -15,7 +15,7 @@ from stickgen_core.errors import BadRecording
 from stickgen_core.skeleton.rotations import axis_angle_to_matrix, normalised
 from stickgen_core.sources.actions import UNKNOWN, labels_for, load_actions
 from stickgen_core.sources.assemble import assemble
-from stickgen_core.sources.files import matching, read_text, walk
+from stickgen_core.sources.files import matching, numbers_of, read_text, walk
 from stickgen_core.sources.reader import Discovery, Unit
 from stickgen_core.sources.recording import Label, Recording, Text
 from stickgen_core.sources.registry import SourceSpec
@@ -80,24 +80,20 @@ class Body:
 
 def parse(text: str, name: str) -> list[Body]:
     """Bodies of a `.skeleton` file by id, in order of appearance. Ids have 17 digits and are kept as text."""
-    lines = text.splitlines()
-    try:
-        numbers = np.array(text.split(), dtype=np.float64)
-    except ValueError as error:
-        raise BadRecording("not_ntu", f"{name}: {error}") from None
+    words, numbers = numbers_of(text, name)
     if not len(numbers):
         raise BadRecording("empty", f"{name} holds nothing")
     bodies: dict[str, Body] = {}
-    frames, line, at = int(numbers[0]), 1, 1
+    frames, at = int(numbers[0]), 1
     if not 0 < frames < 1_000_000:
         raise BadRecording("empty" if frames == 0 else "not_ntu", f"{name}: {frames} frames declared")
     block = JOINTS * NUMBERS
     try:
         for frame in range(frames):
             count = int(numbers[at])
-            line, at = line + 1, at + 1
+            at += 1
             for _ in range(count):
-                key = lines[line].split(None, 1)[0]
+                key = words[at].as_py()
                 if int(numbers[at + HEADER]) != JOINTS:
                     raise BadRecording("wrong_skeleton", f"{name}: expected {JOINTS} joints, found {numbers[at + HEADER]:g}")
                 start = at + HEADER + 1
@@ -106,7 +102,7 @@ def parse(text: str, name: str) -> list[Body]:
                     bodies[key] = Body(key, np.zeros((frames, JOINTS, 3)), np.zeros(frames, bool))
                 bodies[key].joints[frame] = values[:, :3]
                 bodies[key].present[frame] = np.isfinite(values[:, :3]).all()
-                line, at = line + 2 + JOINTS, start + block
+                at = start + block
     except (IndexError, ValueError):
         raise BadRecording("truncated", f"{name}: ends in frame {frame + 1} of {frames}") from None
     return [body for body in bodies.values() if body.present.any()]
