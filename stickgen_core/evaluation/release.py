@@ -1,0 +1,138 @@
+"""The release page: all checkpoints in one table, the choice and its reasons, the literature beside it on its own scale."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from stickgen_core.errors import MissingInput
+from stickgen_core.evaluation.choice import select
+from stickgen_core.evaluation.config import EvaluationConfig
+from stickgen_core.evaluation.page import MAIN_COLUMNS, MOTION_COLUMNS, document, table
+from stickgen_core.evaluation.plots import interval_plot, number
+from stickgen_core.evaluation.protocol import Published
+from stickgen_core.evaluation.report import PAGE_NAME, dumps, publish_folder
+from stickgen_core.records.digests import digest_json
+from stickgen_core.records.manifest import Manifest
+from stickgen_core.records.publish import publish_text
+
+SCHEMA = "stickgen-release/1"
+# Rows of the first report that stand for all: they do not depend on a checkpoint.
+SHARED = ("real", "real_halves", "shuffled", "same_length", "mean_pose", "random_train", "retrieval")
+HEADINGS = {
+    "r_at_1": "R@1",
+    "r_at_2": "R@2",
+    "r_at_3": "R@3",
+    "fid": "FID",
+    "mm_dist": "MM-Dist",
+    "diversity": "diversity",
+    "multimodality": "multimodality",
+}
+
+
+def release_content(
+    reports: Sequence[Mapping[str, Any]], config: EvaluationConfig, literature: Published, peers: Sequence[Mapping[str, Any]] = ()
+) -> dict[str, Any]:  # fmt: skip
+    """The deterministic part: shared rows once, every checkpoint's own row, the choice, Table A.
+
+    peers   rows of other models' outputs, judged by the same evaluator (Row.as_json); none is fine
+    """
+    if not reports:
+        raise MissingInput("release: no report; evaluate the checkpoints first")
+    contents = [r["content"] for r in reports]
+    choice = select(reports, config.selection, config.thresholds)
+    rows = [row for row in contents[0]["rows"] if row["name"] in SHARED]
+    rows += [
+        {**row, "name": f"untrained {c['title']}", "title": f"{c['title']}, untrained"}
+        for c in contents[:1]
+        for row in c["rows"]
+        if row["name"] == "untrained"
+    ]
+    rows += list(peers)
+    rows += [{**row, "name": c["title"], "title": c["title"], "expected": f"{sum(c['checkpoint']['parameters'].values()):,} parameters"}
+             for c in contents for row in c["rows"] if row["kind"] == "model"]  # fmt: skip
+    return {
+        "rows": rows, "chance": contents[0]["chance"], "choice": choice, "literature": literature.model_dump(mode="json"),
+        "reports": {c["title"]: r["content_digest"] for c, r in zip(contents, reports, strict=True)},
+        "provenance": contents[0]["provenance"], "warnings": sorted({w for c in contents for w in c["warnings"] if not w.startswith("Motion energy")}),
+        "losses": {c["title"]: c["losses"] for c in contents},
+        "thresholds": {c["title"]: {t["name"]: t["passed"] for t in c["thresholds"]} for c in contents},
+    }  # fmt: skip
+
+
+def write_release(
+    content: Mapping[str, Any], folder: Path, *, name: str, recipe: str, parents: Mapping[str, str], links: Mapping[str, str]
+) -> Manifest:
+    """Publish `release.json` and `index.html`; `links` are relative addresses of the checkpoints' own pages."""
+    digest = digest_json(content)
+    made = {"at": datetime.now(UTC).isoformat(timespec="seconds")}
+    folder.mkdir(parents=True, exist_ok=True)
+    publish_text(folder / "release.json", dumps({"schema": SCHEMA, "content": content, "content_digest": digest, "made": made}))
+    publish_text(folder / PAGE_NAME, release_page(content, digest, links))
+    notes = {"selected": content["choice"]["selected"], "checkpoints": len(content["reports"])}
+    return publish_folder(folder, name, digest, recipe, parents, notes=notes, made=made)
+
+
+def release_page(content: Mapping[str, Any], digest: str, links: Mapping[str, str]) -> str:
+    choice = content["choice"]
+    linked = " · ".join(f'<a href="{escape(links[n])}">{escape(n)}</a>' if n in links else escape(n) for n in content["reports"])
+    known = content["provenance"]
+    parts = [
+        "<h1>StickGen-Bench</h1>", f'<p class="lead">Protocol “{escape(known["protocol"])}”: N = {known["n"]}, {known["repetitions"]} repetitions, '
+        f"split {escape(known['split'])}. Pages of the checkpoints: {linked}</p>",
+        *(f'<p class="warn">{escape(text)}</p>' for text in content["warnings"]),
+        "<h2>Table B: floor, ceiling and every checkpoint, one evaluator</h2>", table(content["rows"], MAIN_COLUMNS, content["chance"]),
+        '<div class="plots">', interval_plot(content["rows"], "action_accuracy", "Action accuracy", content["chance"].get("action_accuracy")),
+        interval_plot(content["rows"], "r_precision_text_to_motion_3", "R-precision @3", content["chance"]["r_precision_text_to_motion_3"]),
+        interval_plot(content["rows"], "kid", "KID to real clips"), interval_plot(content["rows"], "jerk_ratio", "Jerk, x real", 1.0), "</div>",
+        "<h2>The motion itself</h2>", table(content["rows"], MOTION_COLUMNS, {}),
+        "<h2>Which checkpoint</h2>", f"<p><b>{escape(choice['selected'])}</b>. {escape(choice['rationale'])}</p>", _choice_table(choice),
+        "<h2>Documented thresholds</h2>", _threshold_grid(content["thresholds"]),
+        "<h2>Table A: the literature, on its own scale</h2>",
+        '<p class="lead">Scored by another evaluator on 22 joints in space at 20 fps. None of our rows stands here, on purpose: numbers of different '
+        "evaluators cannot be compared. Peers whose outputs are on this disk are re-scored in Table B.</p>",
+        _literature(content["literature"]),
+        "<h2>Where these numbers come from</h2>",
+        f'<div class="box"><dl><dt>release</dt><dd>{digest}</dd><dt>evaluator</dt><dd>{known["evaluator"]}</dd><dt>corpus</dt><dd>'
+        f"{escape(known['corpus_name'])} {known['corpus']}</dd><dt>text encoder</dt><dd>{escape(known['encoder'])}</dd>"
+        + "".join(f"<dt>{escape(n)}</dt><dd>{d}</dd>" for n, d in content["reports"].items()) + "</dl></div>",
+    ]  # fmt: skip
+    return document("StickGen-Bench", parts)
+
+
+def _choice_table(choice: Mapping[str, Any]) -> str:
+    names = [n for n in choice["weights"] if n not in choice["left_out"]]
+    head = "".join(f"<th>{escape(n.replace('_', ' '))}<small>weight {choice['weights'][n]:.0%}</small></th>" for n in names)
+    lines = []
+    for row in choice["candidates"]:
+        cells = "".join(f"<td>{number(row['values'][n])}<small>score {row['parts'][n]:.2f}</small></td>" for n in names)
+        kind = "model" if row["name"] == choice["selected"] else ""
+        lines.append(f'<tr class="{kind}"><td>{escape(row["name"])}</td><td>{row["score"]:.3f}</td>{cells}</tr>')
+    return f'<div class="scroll"><table><thead><tr><th>checkpoint</th><th>score</th>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table></div>'
+
+
+def _threshold_grid(found: Mapping[str, Mapping[str, bool | None]]) -> str:
+    bars = list(next(iter(found.values())))
+    mark = {True: '<td class="pass">passed</td>', False: '<td class="miss">missed</td>', None: '<td class="none">no number</td>'}
+    head = "".join(f"<th>{escape(b.replace('_', ' '))}</th>" for b in bars)
+    lines = "".join(f"<tr><td>{escape(n)}</td>{''.join(mark[v[b]] for b in bars)}</tr>" for n, v in found.items())
+    return f'<div class="scroll"><table><thead><tr><th>checkpoint</th>{head}</tr></thead><tbody>{lines}</tbody></table></div>'
+
+
+def _literature(table_a: Mapping[str, Any]) -> str:
+    head = "".join(f"<th>{HEADINGS[c]}</th>" for c in table_a["columns"])
+    lines = []
+    for row in table_a["rows"]:
+        cells = "".join(
+            f"<td>{row['values'][c][0]:g}<small>± {row['values'][c][1]:g}</small></td>" if c in row["values"] else "<td>–</td>"
+            for c in table_a["columns"]
+        )
+        size = f"{row['parameters_m']:g} M" if row["parameters_m"] else "–"
+        lines.append(
+            f'<tr><td>{escape(row["name"])}<small>{escape(row["source"])}</small></td><td>{size}</td>{cells}<td class="words"><small>{escape(row["note"])}</small></td></tr>'
+        )
+    return (
+        f'<p>{escape(table_a["title"])}</p><div class="scroll"><table><thead><tr><th>model</th><th>parameters</th>{head}<th class="words">remark</th></tr>'
+        f"</thead><tbody>{''.join(lines)}</tbody></table></div>"
+    )
