@@ -80,6 +80,8 @@ class ObjectiveConfig(Section):
     diffusion_clip          the same clip for the diffusion term, as the sampler's last steps see it
     auxiliary_power         temporal, action and physics are weighted by t to this power: at high noise they only pull to the mean
     acceleration_share      weight of second differences beside first differences in the temporal term
+    error_floor             differences are judged in units of their spread in the data, joined by what a white error of this size (in units of
+                            the motion's spread) would cause: 25 frames a second turn a millimetre of jitter into metres a second squared
     physics_head_share      share of the physics term on the head, the rest on the physics of the predicted motion
     *_dropout               how often a condition is hidden, each clip on its own
     """
@@ -93,6 +95,7 @@ class ObjectiveConfig(Section):
     diffusion_clip: float = Field(gt=0, le=1)
     auxiliary_power: float = Field(ge=0)
     acceleration_share: float = Field(ge=0)
+    error_floor: float = Field(ge=0)
     physics_head_share: float = Field(ge=0, le=1)
     text_dropout: float = Field(ge=0, le=1)
     action_dropout: float = Field(ge=0, le=1)

@@ -15,7 +15,7 @@ from torch import Tensor
 from stickgen_core.model.config import ObjectiveConfig
 from stickgen_core.model.denoiser import Conditions, Denoiser
 from stickgen_core.model.losses import Counts, action_error, inner, physics_error, pose_error, temporal_error
-from stickgen_core.model.normalise import Normaliser
+from stickgen_core.model.normalise import Normaliser, pelvis_columns
 from stickgen_core.model.paths import TimeWeights, clean_from_output, noised
 from stickgen_core.skeleton.physics import physics as physics_of
 
@@ -48,12 +48,28 @@ class Target:
     full: bool
 
 
+def difference_scales(normaliser: Normaliser, floor: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Scales of first and second differences [W], and the share [6] of a standardised physics error that counts.
+
+    A white error e makes first differences of e·sqrt(2) and second ones of e·sqrt(6); central differences at a frame rate f give
+    e·f/sqrt(2) for velocities and e·f²·sqrt(6) for accelerations. The pelvis' spread stands for that of the mass centre.
+    """
+    step = (normaliser.step_std.square() + 2 * floor**2).sqrt()
+    bend = (normaliser.bend_std.square() + 6 * floor**2).sqrt()
+    u, v = pelvis_columns(normaliser.statistics.width)
+    spread = floor * normaliser.std[[u, v]]
+    rate = normaliser.fps
+    caused = torch.cat([spread * rate / 2**0.5, spread * rate**2 * 6**0.5, spread * rate / 2**0.5])
+    return step, bend, normaliser.physics_std / (normaliser.physics_std.square() + caused.square()).sqrt()
+
+
 class Objective:
     """Config, time weights and scales, made once a run."""
 
     def __init__(self, config: ObjectiveConfig, normaliser: Normaliser):
         self.config, self.normaliser = config, normaliser
         self.time_weight = TimeWeights(config)
+        self.step_scale, self.bend_scale, self.physics_share = difference_scales(normaliser, config.error_floor)
         self.weights = torch.tensor([getattr(config.weights, term) for term in TERMS], device=normaliser.mean.device)
 
     def hidden(self, conditions: Conditions, draws: Draws, camera_default: Tensor) -> Conditions:
@@ -75,9 +91,7 @@ class Objective:
         late = self.time_weight("auxiliary", time)
         values = [
             pose_error(clean, target.motion, valid, self.time_weight("pose", time), counts.frames),
-            temporal_error(
-                clean, target.motion, valid, late, counts, self.normaliser.step_std, self.normaliser.bend_std, c.acceleration_share
-            ),
+            temporal_error(clean, target.motion, valid, late, counts, self.step_scale, self.bend_scale, c.acceleration_share),
             action_error(prediction.actions, target.actions, valid, draws.hide_actions, late, counts.labelled),
             self._physics(clean, prediction.physics.float(), target, late, counts),
             pose_error(clean, target.motion, valid, self.time_weight("diffusion", time), counts.frames),
@@ -90,6 +104,6 @@ class Objective:
         if clean.shape[1] < 3:
             return share * on_head
         # The first and last frame of a stay are one-sided in the data; the neighbours' padding must not enter here.
-        derived = self.normaliser.physics(physics_of(self.normaliser.metres(clean), self.normaliser.fps))[:, 1:-1]
-        on_motion = physics_error(derived, target.physics[:, 1:-1], inner(target.valid), late, counts.bends)
+        derived = self.normaliser.physics(physics_of(self.normaliser.metres(clean), self.normaliser.fps))[:, 1:-1] * self.physics_share
+        on_motion = physics_error(derived, target.physics[:, 1:-1] * self.physics_share, inner(target.valid), late, counts.bends)
         return share * on_head + (1 - share) * on_motion

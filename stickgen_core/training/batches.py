@@ -216,6 +216,12 @@ def clip_counts(present: np.ndarray, actions: np.ndarray, hidden: bool) -> Count
     )
 
 
+class ImageSource(Protocol):
+    """Adds rendered views to a batch, each of its own clip."""
+
+    def attached(self, batch: Batch, seed: int, epoch: int) -> Batch: ...
+
+
 class Batches:
     """Optimiser steps of a split, one after another, from any position on."""
 
@@ -229,10 +235,10 @@ class Batches:
         rank: int = 0,
         world: int = 1,
         name: str = "train",
+        images: ImageSource | None = None,
     ):
         self.clips, self.objective, self.seed, self.size = clips, objective, seed, effective_batch
-        self.rank, self.world, self.name = rank, world, name
-        self.images = None
+        self.rank, self.world, self.name, self.images = rank, world, name, images
 
     @property
     def steps_per_epoch(self) -> int:

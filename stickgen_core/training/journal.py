@@ -43,7 +43,7 @@ def _lines(path: Path) -> list[str]:
 
 
 def read_metrics(folder: Path, kind: str | None = None) -> list[dict[str, Any]]:
-    """The metrics of a run, optionally of one kind: step, epoch, validation, gradient_share."""
+    """The metrics of a run, optionally of one kind: train, validation, gradient_share."""
     rows = [json.loads(line) for line in _lines(folder / METRICS)]
     return [row for row in rows if kind is None or row["kind"] == kind]
 

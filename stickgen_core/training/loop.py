@@ -11,7 +11,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,18 @@ from stickgen_core.records.digests import digest_file
 from stickgen_core.records.manifest import FileRecord, Manifest, find_manifest, write_manifest
 from stickgen_core.records.publish import exclusively, publish_text
 from stickgen_core.training import checkpoints
-from stickgen_core.training.batches import DEFAULT_CAMERA, Batches, Clips, Micro, Step, Vectors, conditions_of, target_of, to_device
+from stickgen_core.training.batches import (
+    DEFAULT_CAMERA,
+    Batches,
+    Clips,
+    ImageSource,
+    Micro,
+    Step,
+    Vectors,
+    conditions_of,
+    target_of,
+    to_device,
+)
 from stickgen_core.training.config import RunConfig
 from stickgen_core.training.devices import Machine, environment, machine_for
 from stickgen_core.training.ema import Ema
@@ -103,53 +114,69 @@ def checkpoint_parents(corpus: Corpus, statistics: Statistics | None, init_from:
     return parents | {"statistics": statistics.digest}
 
 
+@dataclass(frozen=True)
+class Origin:
+    """What the manifest will say: the asset's name, the recipe and the digests of what was read."""
+
+    name: str
+    recipe: str
+    parents: dict[str, str]
+
+
 @contextmanager
-def asked_to_stop() -> Iterator[Callable[[], bool]]:
-    """A question that turns true once SIGTERM has arrived; outside the main thread it never does."""
+def asked_to_stop(stopping: Callable[[], bool] | None) -> Iterator[Callable[[], bool]]:
+    """A question that turns true once SIGTERM has arrived or the caller says so; outside the main thread only the caller can."""
     told = threading.Event()
+
+    def asked() -> bool:
+        return told.is_set() or (stopping is not None and stopping())
+
     if threading.current_thread() is not threading.main_thread():
-        yield told.is_set
+        yield asked
         return
     before = signal.signal(signal.SIGTERM, lambda *_: told.set())
     try:
-        yield told.is_set
+        yield asked
     finally:
         signal.signal(signal.SIGTERM, before)
 
 
 def train(
     run: RunConfig, corpus: Corpus, vectors: Vectors, statistics: Statistics | None, out: Path, *, init_from: Path | None = None,
-    resume: str | Path | None = AUTO, progress: Progress = None, max_steps: int | None = None, images: Any = None,
+    resume: str | Path | None = AUTO, progress: Progress = None, max_steps: int | None = None, images: ImageSource | None = None,
+    name: str | None = None, recipe: str | None = None, parents: Mapping[str, str] | None = None, stopping: Callable[[], bool] | None = None,
 ) -> TrainResult:  # fmt: skip
     """Train one checkpoint and publish it at `out`; asking again for what is there returns at once.
 
-    statistics   of the pretraining corpus; None with `init_from`, whose scale a fine-tuned model keeps
-    resume       "auto" goes on with this very run if it was interrupted; a path goes on from that file; None starts afresh
-    max_steps    pause after this many steps of this call
+    statistics             of the pretraining corpus; None with `init_from`, whose scale a fine-tuned model keeps
+    resume                 "auto" goes on with this very run if it was interrupted; a path goes on from that file; None starts afresh
+    max_steps              pause after this many steps of this call
+    name, recipe, parents  the manifest's, where a caller keeps them; by default those of the run and of what it reads
+    stopping               asked after each step, like SIGTERM: true saves and returns
     """
-    parents = checkpoint_parents(corpus, statistics, init_from)
+    origin = Origin(
+        name or f"checkpoint/{run.name}", recipe or run.recipe,
+        dict(parents) if parents is not None else checkpoint_parents(corpus, statistics, init_from),
+    )  # fmt: skip
     manifest = find_manifest(out)
-    if manifest is not None and manifest.is_current(run.recipe, parents):
-        return TrainResult(
-            out, "current", int(manifest.counts["steps"]), int(manifest.counts["steps"]), manifest.notes["metrics"], manifest
-        )
+    if manifest is not None and manifest.is_current(origin.recipe, origin.parents):
+        steps = int(manifest.counts["steps"])
+        return TrainResult(out, "current", steps, steps, manifest.notes["metrics"], manifest)
     work = out.with_name(f"{out.name}.training")
-    with machine_for(run.training) as machine, asked_to_stop() as stop:
-        lock = exclusively(work.with_name(f".{out.name}.lock")) if machine.first else _nothing()
-        with lock:
-            training = Training(run, corpus, vectors, statistics, work, machine, init_from, parents, progress, images)
+    lock = work.with_name(f".{out.name}.lock")
+    with ExitStack() as held:
+        machine = held.enter_context(machine_for(run.training))
+        stop = held.enter_context(asked_to_stop(stopping))
+        if machine.first:
+            held.enter_context(exclusively(lock))
+        try:
+            training = Training(run, corpus, vectors, statistics, work, machine, init_from, origin, progress, images)
             training.resume(resume)
-            try:
-                return training.go(out, stop, max_steps)
-            except torch.OutOfMemoryError as error:
-                raise StickgenError(
-                    f"{run.name}: out of memory ({str(error).splitlines()[0]}); lower data.token_budget (now {run.data.token_budget})"
-                ) from None
-
-
-@contextmanager
-def _nothing() -> Iterator[None]:
-    yield
+            return training.go(out, stop, max_steps)
+        except torch.OutOfMemoryError as error:
+            raise StickgenError(
+                f"{run.name}: out of memory ({str(error).splitlines()[0]}); lower data.token_budget (now {run.data.token_budget})"
+            ) from None
 
 
 class Training:
@@ -157,9 +184,9 @@ class Training:
 
     def __init__(
         self, run: RunConfig, corpus: Corpus, vectors: Vectors, statistics: Statistics | None, work: Path, machine: Machine,
-        init_from: Path | None, parents: dict[str, str], progress: Progress, images: Any,
+        init_from: Path | None, origin: Origin, progress: Progress, images: ImageSource | None,
     ):  # fmt: skip
-        self.run, self.corpus, self.work, self.machine, self.parents, self.progress = run, corpus, work, machine, parents, progress
+        self.run, self.work, self.machine, self.origin, self.progress = run, work, machine, origin, progress
         torch.manual_seed(run.training.seed)
         self.base: checkpoints.Base | None = None
         self.model, self.statistics = self._starting_model(init_from, statistics)
@@ -172,9 +199,10 @@ class Training:
         self.camera_default = torch.tensor(DEFAULT_CAMERA, device=machine.device)
         clips = [Clips(corpus, split, vectors, self.statistics, run.data, run.model.embedding_dim) for split in ("train", "val")]
         size, seed = run.training.effective_batch, run.training.seed
-        self.batches = Batches(clips[0], run.objective, seed, size, rank=machine.rank, world=machine.world)
-        self.validation = Batches(clips[1], run.objective, seed, size, rank=machine.rank, world=machine.world, name="validation")
-        self.batches.images = self.validation.images = images
+        self.batches = Batches(clips[0], run.objective, seed, size, rank=machine.rank, world=machine.world, images=images)
+        self.validation = Batches(
+            clips[1], run.objective, seed, size, rank=machine.rank, world=machine.world, name="validation", images=images
+        )
         self.total, self.warmup = schedule(run, self.batches.steps_per_epoch)
         self.step, self.best, self.metrics = 0, math.inf, {}
         self.pending: list[tuple[Step, Tensor, Tensor]] = []
@@ -238,9 +266,9 @@ class Training:
 
     def _differs(self, payload: Mapping[str, Any]) -> str:
         """Why a checkpoint is not a state of this run, or nothing."""
-        if payload.get("recipe") != self.run.recipe:
+        if payload.get("recipe") != self.origin.recipe:
             return "it was made with another configuration or version"
-        for name, digest in self.parents.items():
+        for name, digest in self.origin.parents.items():
             if payload["parents"].get(name) != digest:
                 return f"it was made from another {name} ({str(payload['parents'].get(name))[:12]}, now {digest[:12]})"
         return ""
@@ -342,7 +370,7 @@ class Training:
         self.pending.clear()
         self.metrics |= {"train_loss": values["loss"], "frames_per_s": values["frames_per_s"]}
         if self.journal:
-            self.journal.record(self.step, "step", values)
+            self.journal.record(self.step, "train", values)
         if self.progress and self.machine.first:
             self.progress(f"{self.run.name} loss {values['loss']:.4f} {values['frames_per_s']:.0f} frames/s", self.step, self.total)
 
@@ -415,7 +443,7 @@ class Training:
             "scheduler": {"step": self.step, "total_steps": self.total, "warmup_steps": self.warmup},
             "sampler": {"seed": run.training.seed, "epoch": self.step // per_epoch, "position": self.step % per_epoch},
             "epoch": self.step // per_epoch, "step": self.step, "config": run.model_dump(mode="json"), "config_hash": run.hash,
-            "recipe": run.recipe, "parents": self.parents, "base": vars(self.base) if self.base else None, "rng": checkpoints.rng_state(),
+            "recipe": self.origin.recipe, "parents": self.origin.parents, "base": vars(self.base) if self.base else None, "rng": checkpoints.rng_state(),
             "statistics": self.statistics.to_dict(), "environment": environment(self.machine), "metrics": dict(self.metrics), "best": self.best,
         }  # fmt: skip
 
@@ -446,6 +474,7 @@ class Training:
             "steps": self.step, "best_step": best["step"], "parameters": sum(p.numel() for p in self.model.parameters()),
             "trainable_parameters": sum(p.numel() for p in self.params), "train_clips": len(self.batches.clips),
         }  # fmt: skip
+        counts |= {name: self.metrics[name] for name in ("train_loss", "val_loss", "best_val_loss") if name in self.metrics}
         notes = {"metrics": {k: v for k, v in self.metrics.items() if k != "frames_per_s"}, "config_hash": self.run.hash,
                  "statistics": self.statistics.digest, "base": vars(self.base) if self.base else None}  # fmt: skip
         made = {
@@ -453,7 +482,7 @@ class Training:
             "frames_per_s": self.metrics.get("frames_per_s", 0.0),
             "environment": environment(self.machine),
         }
-        manifest = Manifest(f"checkpoint/{self.run.name}", "checkpoint", digest, self.run.recipe, self.parents, counts, files, notes, made)
+        manifest = Manifest(self.origin.name, "checkpoint", digest, self.origin.recipe, self.origin.parents, counts, files, notes, made)
         write_manifest(self.work, manifest)
         old = out.with_name(f".{out.name}.old")
         shutil.rmtree(old, ignore_errors=True)
