@@ -21,7 +21,7 @@ from stickgen_core.corpus.folder import Draft, publish_folder
 from stickgen_core.corpus.ledger import ledger_table
 from stickgen_core.corpus.shards import TEXT_SCHEMA, ShardWriter
 from stickgen_core.curation import curate, merge
-from stickgen_core.curation.config import CurationConfig, DuplicatesConfig
+from stickgen_core.curation.config import CurationConfig
 from stickgen_core.curation.duplicates import near_duplicates
 from stickgen_core.curation.measure import SCORE_COLUMNS, measure, measure_recipe
 from stickgen_core.curation.scores import score_clips
@@ -47,8 +47,7 @@ def run(quick: bool) -> list[Measure]:
     return measures
 
 
-def _config(search: bool) -> CurationConfig:
-    return CurationConfig(infeasible="relax", duplicates=DuplicatesConfig(group=search))
+CONFIG = CurationConfig(infeasible="relax")
 
 
 def _chain_measures(root: Path, count: int, limited: bool) -> Iterator[Measure]:
@@ -67,7 +66,9 @@ def _chain_measures(root: Path, count: int, limited: bool) -> Iterator[Measure]:
     yield Measure(
         f"one_source_changed_{size}", found["one_source"], "CPU s", f"{found['measured_again']} of {len(SOURCES)} sources measured again"
     )
-    yield Measure(f"near_duplicates_{size}", found["near"], "CPU s", f"{found['pairs']} pairs found of {found['planted']} planted")
+    yield Measure(
+        f"near_duplicates_{size}", found["near"], "CPU s", f"part of merge; {found['pairs']} pairs found of {found['planted']} planted"
+    )
     yield Measure(f"near_duplicates_memory_{size}", found["near_memory_gib"], "GiB", "", at_most=1.5 if limited else None)
     yield Measure(f"bytes_written_{size}", found["bytes"] / 1e6, "MB", "merged, pretrain, sft and sft embedded")
 
@@ -119,13 +120,9 @@ def _source(
     draft = Draft(f"canonical/{source}", "corpus", "bench", {}, {}, {})
     publish_folder(root / source, root / "shards", table, ledger_table([]), draft, {"read": rows, "motion_width": 20})
     corpus = Corpus.open(root / source)
-    for config in (_config(True), _config(False)):
-        pq.write_table(_measurements(corpus, first), _measured_path(root, corpus, config))
-
-
-def _measured_path(root: Path, corpus: Corpus, config: CurationConfig) -> Path:
     (root / "measured").mkdir(exist_ok=True)
-    return root / "measured" / f"{corpus.clips_digest[:32]}-{measure_recipe(config)[:16]}.parquet"
+    path = root / "measured" / f"{corpus.clips_digest[:32]}-{measure_recipe(CONFIG)[:16]}.parquet"
+    pq.write_table(_measurements(corpus, first), path)
 
 
 def _measurements(corpus: Corpus, first: int) -> pa.Table:
@@ -148,16 +145,15 @@ def _chain(folder: str, count: int) -> None:
     """What a rebuild does, timed by the processor's clock."""
     root = Path(folder)
     found: dict[str, float] = {}
-    config = _config(False)
 
     def once(into: str) -> dict[str, float]:
         clock = [time.process_time()]
         corpora = [Corpus.open(root / source) for source in SOURCES]
-        merged = merge(corpora, config, root / into / "merged", shards=root / "shards", cache=root / "measured")
+        merged = merge(corpora, CONFIG, root / into / "merged", shards=root / "shards", cache=root / "measured")
         clock.append(time.process_time())
-        curate(merged, "pretrain", config, root / into / "pretrain")
+        curate(merged, "pretrain", CONFIG, root / into / "pretrain")
         clock.append(time.process_time())
-        sft = curate(merged, "sft", config, root / into / "sft")
+        sft = curate(merged, "sft", CONFIG, root / into / "sft")
         clock.append(time.process_time())
         embed(sft, TEXT, root / "vectors", root / into / "embedded", name="curated/sft_data_embedded")
         clock.append(time.process_time())
@@ -168,11 +164,11 @@ def _chain(folder: str, count: int) -> None:
     found["memory_gib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     found["bytes"] = sum(p.stat().st_size for p in (root / "out").rglob("*.parquet") if "-" in p.name)
     found["no_op"] = once("out")["chain"]
-    found |= _one_source(root, config)
+    found |= _one_source(root)
     publish_text(root / "times.json", json.dumps(found | _search(root)))
 
 
-def _one_source(root: Path, config: CurationConfig) -> dict[str, float]:
+def _one_source(root: Path) -> dict[str, float]:
     """Take a clip out of one source and merge again: only that source lacks measurements."""
     small = Corpus.open(root / "synthetic")
     rows = np.arange(len(small) - 1)
@@ -184,7 +180,7 @@ def _one_source(root: Path, config: CurationConfig) -> dict[str, float]:
 
     start = time.process_time()
     corpora = [changed if source == "synthetic" else Corpus.open(root / source) for source in SOURCES]
-    merge(corpora, config, root / "out" / "merged", shards=root / "shards", cache=root / "measured", progress=count)
+    merge(corpora, CONFIG, root / "out" / "merged", shards=root / "shards", cache=root / "measured", progress=count)
     return {"one_source": time.process_time() - start, "measured_again": again[0]}
 
 
@@ -196,16 +192,15 @@ def _gone(corpus: Corpus) -> Any:
 
 def _search(root: Path) -> dict[str, float]:
     corpora = [Corpus.open(root / source) for source in SOURCES]
-    config = _config(True)
-    tables = [measure(corpus, config, root / "measured") for corpus in corpora]
+    tables = [measure(corpus, CONFIG, root / "measured") for corpus in corpora]
     described = np.concatenate([t["description"].combine_chunks().flatten().to_numpy().reshape(t.num_rows, -1) for t in tables])
     moves, frames, actors = (
         np.concatenate([t["excursion_m"].to_numpy() for t in tables]), np.concatenate([c.column("frames") for c in corpora]),
         np.concatenate([c.column("actors") for c in corpora]),
     )  # fmt: skip
-    frames = np.full_like(frames, 100)
+    frames = np.full_like(frames, 100)  # equal lengths: poses alone decide
     start = time.process_time()
-    pairs = near_duplicates(described, moves, frames, actors, config.duplicates)
+    pairs = near_duplicates(described, moves, frames, actors, CONFIG.duplicates)
     planted = sum(max((t.num_rows - 1) // 100, 0) for t in tables)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     return {"near": time.process_time() - start, "pairs": len(pairs), "planted": planted, "near_memory_gib": memory}

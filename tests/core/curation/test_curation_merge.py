@@ -9,6 +9,9 @@ import pyarrow as pa
 import pytest
 
 from stickgen_core.corpus import Clip, Corpus, CorpusWriter
+from stickgen_core.corpus.folder import Draft, publish_folder
+from stickgen_core.corpus.index import index_table
+from stickgen_core.corpus.ledger import ledger_table
 from stickgen_core.curation import curate, find_leaks, merge
 from stickgen_core.curation.config import CurationConfig, MergeConfig, StageConfig
 from stickgen_core.curation.measure import measure
@@ -107,6 +110,16 @@ def test_infeasible_caps_are_refused_or_relaxed_and_recorded(sources, tmp_path):
 def test_nothing_to_merge_says_so(tmp_path):
     with pytest.raises(StickgenError, match="nothing to merge"):
         merge([], CONFIG, tmp_path / "merged")
+
+
+def test_a_source_that_is_not_there_changes_nothing_but_the_parents(sources, tmp_path):
+    folder, pool = tmp_path / "absent", tmp_path / "shards"
+    draft = Draft("canonical/absent", "corpus", "r", {}, {"absent": "no such folder"}, {})
+    publish_folder(folder, pool, index_table([]), ledger_table([]), draft, {"read": 0, "motion_width": 0})
+    with_it = merge([sources[0], Corpus.open(folder), *sources[1:]], CONFIG, tmp_path / "with")
+    assert with_it.digest == merge(sources, CONFIG, tmp_path / "without").digest
+    assert "canonical/absent" in with_it.manifest.parents
+    assert len(curate(with_it, "pretrain", CONFIG, tmp_path / "pretrain"))
 
 
 def test_the_order_of_sources_does_not_matter(sources, tmp_path):
