@@ -158,7 +158,7 @@ def progress_bar(console: Console, tally: Tally, planned: list[Any], options: ar
     def finished(step: Step, outcome: Outcome) -> None:
         tally.done[step.key] = outcome
         bar.update(task, completed=len(tally.done), what="", left=left())
-        if not silent and not outcome.reused:
+        if not silent and not outcome.reused and not is_absent(outcome):
             console.print(f"  built {step.key} in {duration(outcome.seconds)}", highlight=False)
 
     with bar:
@@ -172,7 +172,8 @@ def report(options: argparse.Namespace, settings: Settings, tally: Tally, second
     if options.json:
         print(json.dumps({"profile": settings.profile, "seconds": round(seconds, 2), **count, "steps": rows}, ensure_ascii=False, indent=1))
         return 1 if bad else 0
-    shown = [row for row in rows if row["result"] != "reused"]
+    absent = {key for key, outcome in tally.done.items() if is_absent(outcome)}
+    shown = [row for row in rows if row["result"] != "reused" and row["key"] not in absent]
     if shown:
         print(table(("artefact", "result", "time", "size", ""), [
             (r["key"], r["result"], duration(r["seconds"]) if r["seconds"] is not None else "", size(r["bytes"]) if r["bytes"] else "",
@@ -181,12 +182,21 @@ def report(options: argparse.Namespace, settings: Settings, tally: Tally, second
         ", ".join(f"{number} {result}" for result, number in count.items() if number)
         + f" in {duration(seconds)} (profile {settings.profile})"
     )
+    names = sorted({key.partition("/")[2] for key in absent if key.startswith("raw/")})
+    if names:
+        print(f"{len(names)} data sets are not on this machine ({', '.join(names)}); `stickgen datasets` says where to get them")
     for row in bad:
         print(f"{row['result']}: {row['key']}: {row['says']}", file=sys.stderr)
     page = settings.places.report("release") / "index.html"
     if not bad and page.exists():
         print(f"report: {page}\nUI:     make ui, then http://127.0.0.1:3000")
     return 1 if bad else 0
+
+
+def is_absent(outcome: Outcome) -> bool:
+    """A data set that was never there: its inventory, or its corpus of no clips."""
+    notes = outcome.manifest.notes
+    return notes.get("state") == "absent" or bool(notes.get("absent"))
 
 
 def _first(text: str) -> str:
