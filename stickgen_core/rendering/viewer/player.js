@@ -296,7 +296,7 @@
     }
     key(event) {
       if (event.target && event.target.tagName === "SELECT") return;
-      const step = (by) => { this.playing = false; this.seek((Math.round(this.second * this.fps) + by) / this.fps); };
+      const step = (by) => { this.playing = false; this.seek((Math.floor(this.second * this.fps + 1e-6) + by) / this.fps); };
       const faster = (by) => { this.speeds.selectedIndex = clamp(this.speeds.selectedIndex + by, 0, this.speeds.length - 1); this.speed = Number(this.speeds.value); };
       const does = {
         " ": () => this.toggle(), ArrowLeft: () => step(-1), ArrowRight: () => step(1), ArrowUp: () => faster(1), ArrowDown: () => faster(-1),
