@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from stickgen_core.records.seeds import generator
-from stickgen_core.skeleton.sticks import project, stick_layout, sticks
 from stickgen_core.skeleton.body import PARENTS
+from stickgen_core.skeleton.sticks import project, stick_layout, sticks
 from stickgen_core.sources.actions import load_actions
 from stickgen_core.sources.synthetic.scene import Drawer, Person, Scene, _pair, moves_of
 from stickgen_core.sources.synthetic.stage import play
@@ -55,7 +55,9 @@ def main() -> None:
                 else:
                     flat = project(joints[frame, a], given.azimuth)
                     lines = np.stack([flat[1:], flat[list(PARENTS)[1:]]], 1)
-                    side = [1 if j in (1, 4, 7, 10, 13, 16, 18, 20) else 2 if j in (2, 5, 8, 11, 14, 17, 19, 21) else 0 for j in range(1, 22)]
+                    side = [
+                        1 if j in (1, 4, 7, 10, 13, 16, 18, 20) else 2 if j in (2, 5, 8, 11, 14, 17, 19, 21) else 0 for j in range(1, 22)
+                    ]
                     colours = [("k", "tab:blue", "tab:red")[s] for s in side]
                 for line, colour in zip(lines, colours, strict=True):
                     axis.plot(line[:, 0] + 1.3 * n, line[:, 1], color=colour, lw=1.6)

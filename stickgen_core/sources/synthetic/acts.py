@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from stickgen_core.sources.synthetic.catalogue import Catalogue, Gait, Gesture, Posture, channels_of
+from stickgen_core.sources.synthetic.catalogue import Catalogue, Gesture, Posture, channels_of
 from stickgen_core.sources.synthetic.channels import NAMES, SIDES, standing
 from stickgen_core.sources.synthetic.going import write_gait
 from stickgen_core.sources.synthetic.track import Track, bump, ease, envelope, pulses
@@ -209,7 +209,8 @@ def _climb(track: Track, act: Act, gesture: Gesture, first: float, period: float
         # The first foot goes up one rung, every later one two, past the other.
         high = rung if n == 0 else 2 * rung
         track.blend(ease(s / 0.8), {f"foot_{side}_y": high}, add=True)
-        track.blend(ease((s - 0.2) / 0.8), {"pelvis_y": rung * shape.leg / shape.standing}, add=True)
+        if n > 0:
+            track.blend(ease((s - 0.2) / 0.8), {"pelvis_y": rung * shape.leg / shape.standing}, add=True)
         track.blend(bump(s / 0.8), {f"foot_{side}_z": -0.16}, add=True)
         track.lift(foot, (s > 0) & (s < 0.8))
         track.blend(bump(s), {f"hand_{other}_y": 0.36, f"hand_{other}_z": -0.16}, add=True)

@@ -9,6 +9,7 @@ import numpy as np
 
 from stickgen_core.sources.synthetic.catalogue import Gait, channels_of
 from stickgen_core.sources.synthetic.channels import INDEX, SIDES
+from stickgen_core.sources.synthetic.pose import soft_floor
 from stickgen_core.sources.synthetic.track import Track, bump, ease, envelope
 
 if TYPE_CHECKING:
@@ -93,7 +94,9 @@ def _steps(track: Track, act: Act, gait: Gait, base: np.ndarray, rng: np.random.
 
 def _carriage(track: Track, act: Act, gait: Gait, phase: np.ndarray, on: np.ndarray, first: int) -> None:
     """Arms against legs, trunk against pelvis, weight over the standing foot."""
-    track.posture(act.start, act.stop, *(2 * [min(1.0 if gait.crawl else 0.45, 0.3 * (act.stop - act.start))]), channels_of(gait.hold, None))
+    track.posture(
+        act.start, act.stop, *(2 * [min(1.0 if gait.crawl else 0.45, 0.3 * (act.stop - act.start))]), channels_of(gait.hold, None)
+    )
     forth = np.cos(np.pi * (phase - 1.0))
     lead = 1.0 - 2.0 * first
     pose: dict[str, float | np.ndarray] = {}
@@ -175,18 +178,19 @@ def _tumble(track: Track, act: Act, kind: str, base: np.ndarray) -> None:
     level = height * shape.standing
     for i, name in enumerate(SIDES):
         out = 1.0 - 2.0 * i
-        y = level - length * np.cos(turned)
+        y = soft_floor(level - length * np.cos(turned), 0.05)
         apart = 0.35 * shape.leg * upside if side_on else 0.0
         if side_on:
-            # The body turns away from the acting side: its roll is to the right for a cartwheel to the left's hands first.
-            x = out * (-sign * length * np.sin(-turned)) + apart * np.abs(np.cos(turned))
+            x = -out * sign * length * np.sin(turned) + apart * np.abs(np.cos(turned))
             z = 0.0 * turned
         else:
             x = 0.0 * turned
             z = -length * np.sin(angle)
         track.blend(free, {f"foot_{name}_y": y / shape.leg, f"foot_{name}_x": x / shape.leg, f"foot_{name}_z": z / shape.leg})
         if not side_on:
-            track.channels[:, INDEX[f"foot_{name}_pitch"]] += np.where(inside, free * np.where(s < 0.5, angle, angle - direction * 2 * np.pi), 0.0)
+            track.channels[:, INDEX[f"foot_{name}_pitch"]] += np.where(
+                inside, free * np.where(s < 0.5, angle, angle - direction * 2 * np.pi), 0.0
+            )
         track.lift(i, inside)
         hands = {"roll": (0.1, 0.35, 0.6), "cartwheel": (0.25, 0.95, 0.05)}.get(kind, (0.15, -0.35, 0.55))
         track.blend(ease(s / 0.2) * (1 - ease((s - 0.8) / 0.2)), {f"hand_{name}_{a}": v for a, v in zip("xyz", hands, strict=True)})

@@ -16,6 +16,8 @@ from stickgen_core.sources.synthetic.shape import Shape
 REACH = 0.995
 # Shortest reach: an elbow or knee does not close further (about 25 degrees between the bones).
 FOLD = 0.24
+# Metres that a wrist keeps over the ground: half a hand.
+_HAND_CLEARANCE = 0.03
 
 
 @dataclass(frozen=True)
@@ -186,7 +188,9 @@ def _shoulders(c: Controls, joints: np.ndarray, chest: np.ndarray) -> tuple[list
         shoulder = joints[:, JOINT[f"{side}_collar"]] + _turn(_times(chest, shrug), arm)
         joints[:, JOINT[f"{side}_shoulder"]] = shoulder
         local = np.stack([sign * at("hand_{}_x"), at("hand_{}_y"), at("hand_{}_z")], -1) * c.shape.arm
-        targets.append(shoulder + _turn(chest, local))
+        want = shoulder + _turn(chest, local)
+        want[:, 1] = _HAND_CLEARANCE + soft_floor(want[:, 1] - _HAND_CLEARANCE, 0.03)
+        targets.append(want)
         pole = np.stack([sign * (0.6 + at("elbow_{}")), np.full(len(chest), -0.5), np.full(len(chest), -0.6)], -1)
         poles.append(_turn(chest, pole))
     return targets, poles

@@ -21,6 +21,7 @@ from stickgen_core.sources.synthetic.captions import captions
 from stickgen_core.sources.synthetic.checks import faults
 from stickgen_core.sources.synthetic.scene import Scene, draw_minimal_pair, draw_scene, matching_rule, moves_of
 from stickgen_core.sources.synthetic.stage import Played, play
+from stickgen_core.sources.synthetic.truth import untrue
 from stickgen_core.sources.synthetic.words import grammar
 
 # A proposal that breaks a rule is drawn again; so many in a row means that the moves are wrong, not the draw.
@@ -66,9 +67,16 @@ class SyntheticReader:
         """The accepted clip of an index, the same whatever was made before it."""
         for attempt in range(ATTEMPTS):
             scene, played, wrong = self.propose(index, attempt)
-            if not wrong:
+            if not wrong and self._twin_holds(index, attempt):
                 return self._recording(index, attempt, scene, played)
         raise BadRecording("no_valid_scene", f"clip {index}: {ATTEMPTS} proposals broke a rule, the last {wrong[0][0]}")
+
+    def _twin_holds(self, index: int, attempt: int) -> bool:
+        """Whether the other clip of a minimal pair is accepted at the same attempt: both come from one draw, or neither does."""
+        place = index % self.config.pair_every
+        if place < self.config.pair_every - 2:
+            return True
+        return not self.propose(index + (1 if place == self.config.pair_every - 2 else -1), attempt)[2]
 
     def propose(self, index: int, attempt: int) -> tuple[Scene, Played, list[tuple[str, float, float]]]:
         """One proposal with the rules it breaks. Twins draw the same scene and the same body, and differ where they are told to."""
@@ -87,6 +95,7 @@ class SyntheticReader:
         wrong = faults(played.joints, played.planted, self.config.fps)
         if len(played.joints) < o.min_s * self.config.fps:
             wrong.append(("short_s", len(played.joints) / self.config.fps, o.min_s))
+        wrong += [("untrue", 1.0, 0.0) for _ in untrue(scene, played.joints, self.moves, self.config.fps)]
         return scene, played, wrong
 
     def _recording(self, index: int, attempt: int, scene: Scene, played: Played) -> Recording:

@@ -303,7 +303,10 @@ def _trio(draw: Drawer) -> Scene:
     if draw.rng.random() < 0.4:
         walk = draw.act("gait", "walk", path="straight", count=int(draw.rng.integers(4, 8)))
         seconds = draw.length(walk)
-        people = [Person((x - 1.1 * n * np.sin(h), z - 1.1 * n * np.cos(h), h), (walk.at(0.3 + 0.12 * n, 0.3 + 0.12 * n + seconds),)) for n in range(3)]
+        people = [
+            Person((x - 1.1 * n * np.sin(h), z - 1.1 * n * np.cos(h), h), (walk.at(0.3 + 0.12 * n, 0.3 + 0.12 * n + seconds),))
+            for n in range(3)
+        ]
         return Scene("trio", tuple(people), seconds + 0.9, "trio_follow")
     acts, length = draw.line_up([_standing_gesture(draw)])
     people = [Person((x + 1.3 * n * np.cos(h), z - 1.3 * n * np.sin(h), h), acts) for n in (0, 1, -1)]

@@ -79,12 +79,14 @@ class Track:
         """Blend a whole-body pose in and out; feet that move are lifted and go one after the other. Gives the weight [T]."""
         weight = envelope(self.t, start, stop, rise_s, fall_s)
         self.blend(weight, {n: v for n, v in pose.items() if not n.startswith("foot")})
+        # On the way to lying both feet leave together: a leg left behind would be pressed into the ground.
+        lag = 0.15 if abs(pose.get("pelvis_pitch", 0.0)) > 1.4 else 0.45
         for i, side in enumerate(SIDES):
             own = {n: v for n, v in pose.items() if n.startswith(f"foot_{side}")}
             if not own:
                 continue
-            late_rise, late_fall = 0.45 * rise_s * i, 0.45 * fall_s * (1 - i)
-            w = envelope(self.t, start + late_rise, stop - late_fall, 0.55 * rise_s, 0.55 * fall_s)
+            late_rise, late_fall = lag * rise_s * i, lag * fall_s * (1 - i)
+            w = envelope(self.t, start + late_rise, stop - late_fall, (1 - lag) * rise_s, (1 - lag) * fall_s)
             self.blend(w, own)
             moving = (w > 1e-9) & (w < 1.0 - 1e-9)
             far = float(np.hypot(own.get(f"foot_{side}_x", 0.0), own.get(f"foot_{side}_z", 0.0)))
@@ -119,7 +121,7 @@ class Track:
         for n in range(steps):
             foot = (first + n) % 2
             side = SIDES[foot]
-            off, on = lands[n] - air, lands[n]
+            off = lands[n] - air
             window = t >= off
             goal = self.foot_place(foot, targets[n])
             if spread != 1.0 and n < steps - 2:

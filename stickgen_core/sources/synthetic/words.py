@@ -12,7 +12,7 @@ from stickgen_core.sources.synthetic.catalogue import FOLDER, Catalogue
 
 _THIRD = {"do": "does", "go": "goes", "have": "has"}
 _GERUND = {"lie": "lying", "dip": "dipping"}
-_DOUBLED = frozenset("sit nod clap shrug hop skip run jog swat tap rub spin step sidestep stop put get dip trip jab tug pat grab cut slip squat set bob".split())  # fmt: skip
+_DOUBLED = frozenset(["sit", "nod", "clap", "shrug", "hop", "skip", "run", "jog", "swat", "tap", "rub", "spin", "step", "sidestep", "stop", "put", "get", "dip", "trip", "jab", "tug", "pat", "grab", "cut", "slip", "squat", "set", "bob"])  # fmt: skip
 
 
 class Grammar(Section):
@@ -74,7 +74,7 @@ def conjugated(phrase: str, form: str) -> str:
     return " ".join(words)
 
 
-_SECOND_VERBS = frozenset("point wave rise come bob explain tap read fall trip stand sink".split())
+_SECOND_VERBS = frozenset(["point", "wave", "rise", "come", "bob", "explain", "tap", "read", "fall", "trip", "stand", "sink"])
 
 
 class Speaker:
@@ -99,11 +99,25 @@ class Speaker:
             parts.append(self.pick(self.words.degrees[act.degrees]) if say() else "")
         elif gait is not None and gait.paths:
             parts.append(self.pick(self.words.paths[act.path]) if say() and act.path in self.words.paths else "")
-        if gesture is not None and gesture.counts and not gesture.free and len(gesture.counts) > 1 and (act.count > 1 or self.rng.random() < 0.5) and say():
+        if (
+            gesture is not None
+            and gesture.counts
+            and not gesture.free
+            and len(gesture.counts) > 1
+            and (act.count > 1 or self.rng.random() < 0.5)
+            and say()
+        ):
             parts.append(self.pick(self.words.counts[act.count]))
         if gait is not None and gait.countable and say():
             parts.append(self.pick(self.words.counts[act.count]))
-        elif gait is not None and gait.stride and act.path == "straight" and act.count in self.words.numbers and not gait.figure and self.rng.random() < 0.35:
+        elif (
+            gait is not None
+            and gait.stride
+            and act.path == "straight"
+            and act.count in self.words.numbers
+            and not gait.figure
+            and self.rng.random() < 0.35
+        ):
             parts.append(f"for {self.words.numbers[act.count]} steps")
         timed = (gesture is not None and gesture.period_s > 0) or (gait is not None and not gait.tumble) or act.kind in ("into", "outof")
         if timed and act.move not in ("fall_back", "fall_front", "sprint") and say():

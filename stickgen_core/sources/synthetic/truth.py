@@ -1,0 +1,221 @@
+"""Side, count, direction and speed class of an act, measured from the joints alone, to hold captions against.
+
+Only the span in which to look comes from the scene. A fact that cannot be measured for a move is left out, never guessed.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from stickgen_core.skeleton.body import JOINT
+from stickgen_core.sources.synthetic.acts import LEAD_S, Act
+from stickgen_core.sources.synthetic.catalogue import Catalogue
+from stickgen_core.sources.synthetic.scene import Scene
+
+_LIMBS = {side: [JOINT[f"{side}_{n}"] for n in ("elbow", "wrist", "knee", "ankle", "foot")] for side in ("left", "right")}
+_ARMS = {side: [JOINT[f"{side}_wrist"]] for side in ("left", "right")}
+_LEGS = {side: [JOINT[f"{side}_foot"]] for side in ("left", "right")}
+# Half-way between the drawn bands (0.60-0.72, 0.92-1.08, 1.35-1.60 of a move's own period).
+_FAST, _SLOW = 0.82, 1.21
+
+
+def heading(joints: np.ndarray) -> np.ndarray:
+    """[T, 22, 3] -> [T] unwrapped angle of the way the hips face; 0 is +Z, positive is to the left."""
+    across = joints[:, JOINT["left_hip"]] - joints[:, JOINT["right_hip"]]
+    return np.unwrap(np.arctan2(-across[:, 2], across[:, 0]))
+
+
+def own_frame(joints: np.ndarray) -> np.ndarray:
+    """[T, 22, 3] with the pelvis' place and the first frame's heading taken away; heights stay."""
+    a = heading(joints)[0]
+    d = joints - joints[:1, :1] * np.array([1.0, 0.0, 1.0])
+    x = np.cos(a) * d[..., 0] - np.sin(a) * d[..., 2]
+    z = np.sin(a) * d[..., 0] + np.cos(a) * d[..., 2]
+    return np.stack([x, d[..., 1], z], -1)
+
+
+def rises(signal: np.ndarray, high: float = 0.55, low: float = 0.40) -> np.ndarray:
+    """Frames at which a signal goes above `high` of its maximum, having been below `low` of it since the last time."""
+    top = signal.max()
+    found, armed = [], True
+    for frame, value in enumerate(signal / max(top, 1e-9)):
+        if armed and value > high:
+            found.append(frame)
+            armed = False
+        elif value < low:
+            armed = True
+    return np.array(found)
+
+
+def measure(joints: np.ndarray, act: Act, moves: Catalogue, fps: float) -> dict[str, Any]:
+    """Facts of one person's act [T, 22, 3]: any of side, count, tempo, path, toward, degrees, end (low or upright)."""
+    first, last = max(int(act.start * fps), 0), min(int(np.ceil(act.stop * fps)) + 1, len(joints))
+    span = joints[first:last]
+    if act.kind == "gesture":
+        return _gesture(span, act, moves, fps)
+    if act.kind == "gait":
+        return _gait(span, act, moves, fps)
+    if act.kind in ("into", "outof"):
+        height = span[:, 0, 1]
+        return {"end": "low" if height[-1] < 0.75 * height[0] else "upright" if height[0] < 0.75 * height[-1] else "same"}
+    return {}
+
+
+def _gesture(span: np.ndarray, act: Act, moves: Catalogue, fps: float) -> dict[str, Any]:
+    gesture = moves.gestures[act.move]
+    body = own_frame(span)
+    facts: dict[str, Any] = {}
+    hold, stroke = dict(gesture.hold), {**gesture.windup, **gesture.stroke}
+    if gesture.sides:
+        facts["side"] = _acting_side(body, {**hold, **stroke}, act, fps)
+    if not gesture.period_s or gesture.free:
+        return facts
+    lead = int(LEAD_S * act.factor**0.5 * fps)
+    inner = body[lead : len(body) - lead]
+    if gesture.profile in ("jump", "jack"):
+        # The higher foot-to-ground distance of the lower foot: both are off the ground only in flight.
+        feet = inner[:, [JOINT["left_foot"], JOINT["right_foot"]], 1].min(1)
+        starts = rises(np.maximum(feet - 0.01, 0))
+    elif gesture.profile == "throw":
+        wrists = inner[:, [JOINT["left_wrist"], JOINT["right_wrist"]]] - inner[:, :1]
+        speed = np.sqrt((np.gradient(wrists, axis=0) ** 2).sum(-1)).max(1)
+        starts = rises(speed, 0.8, 0.5)
+    else:
+        head = [JOINT["neck"], JOINT["head"]]
+        limbs = (inner[:, head[1]] - inner[:, head[0]]) if _head_only(gesture.stroke) else inner.reshape(len(inner), -1)
+        away = np.sqrt(((limbs - limbs[:1]) ** 2).sum(1))
+        starts = rises(away)
+        if gesture.profile == "swing":
+            starts = starts[::2]
+    facts["count"] = len(starts)
+    if len(starts) >= 2:
+        # A circling arm speeds up and slows down over half a turn at either end: between, it is faster than its mean.
+        mean = 1.0 - 0.5 / act.count if gesture.profile == "circle" else 1.0
+        facts["tempo"] = _speed_class(float(np.diff(starts).mean()) / fps / gesture.period_s / mean)
+    return facts
+
+
+def _head_only(stroke: Mapping[str, Any]) -> bool:
+    return bool(stroke) and all(name.startswith("head") for name in stroke)
+
+
+def _speed_class(ratio: float) -> str:
+    return "fast" if ratio < _FAST else "slow" if ratio > _SLOW else "normal"
+
+
+def _acting_side(body: np.ndarray, channels: Mapping[str, Any], act: Act, fps: float) -> str:
+    """The limb that leaves its resting place most; the trunk's side where no limb acts."""
+    names = {name.split("_")[0] for name in channels}
+    if "spine_roll" in channels and not ("hand" in names or "foot" in names):
+        lean = body[:, JOINT["neck"], 0] - body[:, 0, 0]
+        lean = lean - lean[0]
+        return "left" if lean[np.abs(lean).argmax()] > 0 else "right"
+    if "other_hand" in channels and "spine_roll" in channels:
+        lean = body[:, JOINT["neck"], 0] - body[:, 0, 0]
+        return "left" if (lean - lean[0])[np.abs(lean - lean[0]).argmax()] > 0 else "right"
+    if "spine_twist" in channels and "other_hand" in channels:
+        wrist = body[:, [JOINT["left_wrist"], JOINT["right_wrist"]], 0].mean(1) - body[:, 0, 0]
+        half = wrist[: int(len(wrist) * (0.42 if act.count == 1 else 0.9 / act.count * 0.55))]
+        return "left" if half[np.abs(half - half[0]).argmax()] > half[0] else "right"
+    if "pelvis_y" in channels and "hand" in channels:
+        # Both arms hang differently while the trunk is down; only the one that carries is bent.
+        bent = [np.sqrt(((body[:, JOINT[f"{s}_wrist"]] - body[:, JOINT[f"{s}_shoulder"]]) ** 2).sum(-1)).min() for s in ("left", "right")]
+        return "left" if bent[0] < bent[1] else "right"
+    if "both_hand" in channels and "hand" in channels:
+        # Both hands are in guard; the one that acts is the one that leaves it.
+        lead = int(LEAD_S * act.factor**0.5 * fps)
+        body = body[lead : len(body) - lead]
+    limbs = _LEGS if "foot" in names or act.move == "hop" else _ARMS
+    trunk = {"left": JOINT["left_shoulder"], "right": JOINT["right_shoulder"]}
+    gone = {}
+    for side, joints in limbs.items():
+        at = body[:, joints[0]] if limbs is _LEGS else body[:, joints[0]] - body[:, trunk[side]]
+        move = np.sqrt(((at - at[0]) ** 2).sum(-1))
+        gone[side] = float(move.max()) if limbs is _ARMS else float((at[:, 1] - at[0, 1]).max() + 0.3 * move.max())
+    left, right = gone["left"], gone["right"]
+    if min(left, right) > 0.7 * max(left, right):
+        return "both"
+    if act.move == "hop":
+        # The foot that is held up rises higher than the one that hops.
+        return "right" if left > right else "left"
+    return "left" if left > right else "right"
+
+
+def _gait(span: np.ndarray, act: Act, moves: Catalogue, fps: float) -> dict[str, Any]:
+    gait = moves.gaits[act.move]
+    facts: dict[str, Any] = {}
+    if gait.tumble:
+        if gait.sides:
+            shift = own_frame(span)[-1, 0, 0]
+            facts["side"] = "left" if shift > 0 else "right"
+        return facts
+    turned = float(np.rad2deg(heading(span)[-1] - heading(span)[0]))
+    gone = own_frame(span)[-1, 0]
+    if gait.turns:
+        facts["side"] = "left" if turned > 0 else "right"
+        facts["degrees"] = min((90, 180, 360, 720), key=lambda d: abs(abs(turned) - d))
+    elif gait.toward == "side":
+        facts["side"] = "left" if gone[0] > 0 else "right"
+    elif gait.paths:
+        facts["path"] = next((n for n, d in (("circle_left", 250), ("left", 35)) if turned > d), None) or next(
+            (n for n, d in (("circle_right", -250), ("right", -35)) if turned < d), "straight"
+        )
+        if facts["path"] == "straight":
+            facts["toward"] = "backward" if gone[2] < 0 else "forward"
+    feet = span[:, [JOINT["left_foot"], JOINT["right_foot"]], 1]
+    if gait.together:
+        facts["count"] = len(rises(np.maximum(feet.min(1) - 0.01, 0)))
+    elif gait.stride or gait.turns:
+        facts["steps"] = (
+            sum(len(rises(np.maximum(feet[:, i] - feet[:, i].min(), 0), 0.4, 0.2)) for i in range(2)) if not gait.crawl else act.count
+        )
+        facts["tempo"] = _speed_class((len(span) - 1) / fps / max(facts["steps"], 1) / gait.step_s)
+    return facts
+
+
+def wrong_facts(joints: np.ndarray, act: Act, moves: Catalogue, fps: float) -> list[str]:
+    """Measured facts that differ from what the act says, as readable lines."""
+    said: dict[str, Any] = {"side": act.side, "count": act.count, "tempo": act.tempo, "path": act.path, "degrees": act.degrees}
+    said["steps"] = act.count
+    if act.kind == "gait":
+        said["toward"] = "backward" if moves.gaits[act.move].toward == "backward" else "forward"
+    said["end"] = "low" if act.kind == "into" else "upright"
+    found = measure(joints, act, moves, fps)
+    return [f"{act.move}: {name} is said to be {said[name]}, measured {value}" for name, value in found.items() if said[name] != value]
+
+
+def untrue(scene: Scene, joints: np.ndarray, moves: Catalogue, fps: float) -> list[str]:
+    """Everything measured in a scene that differs from what it says; where two acts overlap only the one below is measured."""
+    lines: list[str] = []
+    for a, person in enumerate(scene.people):
+        below = any(act.below for act in person.acts)
+        for act in person.acts:
+            if act.kind != "together" and (act.below or not below):
+                lines += wrong_facts(joints[:, a], act, moves, fps)
+    return lines
+
+
+_WORDS = {
+    "count": {"once": 1, "one time": 1, "twice": 2, "two times": 2, "three times": 3, "thrice": 3, "four times": 4, "five times": 5, "six times": 6},
+    "tempo": {
+        "slowly": "slow", "slow pace": "slow", "unhurriedly": "slow", "slow motion": "slow", "at leisure": "slow", "without haste": "slow",
+        "quickly": "fast", "rapidly": "fast", "swiftly": "fast", "hastily": "fast", "in a hurry": "fast", "briskly": "fast", "quick pace": "fast",
+        "normal pace": "normal", "steadily": "normal",
+    },
+}  # fmt: skip
+
+
+def claims(text: str) -> dict[str, Any]:
+    """What a caption of a single act claims: side, count and speed class, read from its words alone."""
+    text = text.lower()
+    found: dict[str, Any] = {}
+    sides = set(re.findall(r"\b(left|right)\b", text.split(", the camera")[0].split(", while the view")[0]))
+    if len(sides) == 1:
+        found["side"] = sides.pop()
+    for fact, words in _WORDS.items():
+        for word, value in words.items():
+            if re.search(rf"\b{word}\b", text):
+                found[fact] = value
+    return found
