@@ -81,7 +81,7 @@ def torch_state() -> dict[str, Any] | None:
     if torch is None or not hasattr(torch, "cuda"):
         return None
     state: dict[str, Any] = {
-        "version": torch.__version__, "threads": torch.get_num_threads(), "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "version": str(torch.__version__), "threads": torch.get_num_threads(), "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "deterministic": torch.are_deterministic_algorithms_enabled(), "gpus": [],
     }  # fmt: skip
     if torch.cuda.is_available():

@@ -131,7 +131,10 @@ def _cause(event: dg.DagsterEvent) -> str:
     error = failure.error
     while error is not None and error.cause is not None:
         error = error.cause
-    return str(error.message).strip() if error is not None else "failed without a message"
+    lines = str(error.message).strip().splitlines() if error is not None else []
+    if len(lines) > 1:
+        return f"{lines[-1]} (the whole traceback is in the run's log in the UI, or with -v)"
+    return lines[0] if lines else "failed without a message"
 
 
 @contextlib.contextmanager

@@ -1,0 +1,195 @@
+"""What goes out: the choice among the checkpoints, StickGen-Bench with all of them, motions of the chosen one and their videos."""
+
+import os
+from functools import partial
+from pathlib import Path
+
+from stickgen_core.errors import MissingInput
+from stickgen_core.records.digests import digest_entries, digest_file, digest_json
+from stickgen_core.records.manifest import FileRecord, Manifest, read_manifest, write_manifest
+from stickgen_core.records.publish import publish_text
+from stickgen_core.settings import Settings
+from stickgen_core.sources.actions import load_actions
+from stickgen_pipeline.recipes import recipe
+from stickgen_pipeline.steps import Check, Step, Verdict, Work
+from stickgen_pipeline.tables import markdown
+
+RELEASE = "release"
+SELECTION = "selection.json"
+
+
+def release_steps(settings: Settings) -> list[Step]:
+    return [_selection(settings), _bench(settings), _motions(settings), _videos(settings)]
+
+
+def _names(settings: Settings) -> list[str]:
+    pipeline = settings.config.pipeline
+    return [f"{variant}_{stage}" for variant in pipeline.variants for stage in pipeline.stages]
+
+
+def _reports(settings: Settings) -> tuple[str, ...]:
+    return tuple(f"evaluation/{name}_report" for name in _names(settings))
+
+
+def _selection(settings: Settings) -> Step:
+    return Step(
+        key="release/model_selection",
+        group="release",
+        description="The documented weighted choice among the nine checkpoints, with every part of every score.",
+        folder=settings.places.report("model_selection"),
+        version=recipe(settings, "selection", "evaluation"),
+        make=partial(_make_selection, settings),
+        parents=_reports(settings),
+        kept="evaluation",
+        show=_show_selection,
+        kinds=frozenset({"json"}),
+        apart=True,
+        automatic=False,
+    )
+
+
+def _make_selection(settings: Settings, work: Work) -> None:
+    from stickgen_core.evaluation.choice import select
+    from stickgen_core.evaluation.report import dumps, publish_folder, read_report
+
+    config = settings.config.evaluation
+    choice = select([read_report(settings.places.report(name)) for name in _names(settings)], config.selection, config.thresholds)
+    publish_text(work.folder / SELECTION, dumps(choice))
+    notes = {"selected": choice["selected"], "rationale": choice["rationale"],
+             "scores": {row["name"]: round(row["score"], 4) for row in choice["candidates"]}}  # fmt: skip
+    publish_folder(work.folder, work.key, digest_json(choice), work.recipe, work.inputs, notes=notes, made={})
+
+
+def _show_selection(manifest: Manifest, folder: Path) -> dict[str, str]:
+    rows = sorted(manifest.notes["scores"].items(), key=lambda item: -item[1])
+    return {"scores": markdown(("checkpoint", "score"), rows), "why": str(manifest.notes["rationale"])}
+
+
+def _bench(settings: Settings) -> Step:
+    return Step(
+        key="release/stickgen_bench",
+        group="release",
+        description="StickGen-Bench: floor and ceiling rows, nine checkpoints, one evaluator; the release page.",
+        folder=settings.places.report(RELEASE),
+        version=recipe(settings, "bench", "evaluation", published=digest_file(settings.configs / "eval" / "published.yaml")),
+        make=partial(_make_bench, settings),
+        parents=_reports(settings),
+        kept="evaluation",
+        checks=(Check("same_yardstick", "One evaluator and one corpus judged every row.", partial(_same_yardstick, settings)),),
+        show=lambda manifest, folder: {"page": f"[{folder / 'index.html'}]({(folder / 'index.html').as_uri()})"},
+        kinds=frozenset({"html"}),
+        apart=True,
+        automatic=False,
+    )
+
+
+def _make_bench(settings: Settings, work: Work) -> None:
+    from stickgen_core.evaluation.protocol import published
+    from stickgen_core.evaluation.release import release_content, write_release
+    from stickgen_core.evaluation.report import read_report
+
+    places = settings.places
+    names = _names(settings)
+    content = release_content(
+        [read_report(places.report(name)) for name in names], settings.config.evaluation, published(settings.configs / "eval")
+    )
+    links = {name: os.path.relpath(places.report(name) / "index.html", work.folder) for name in names}
+    write_release(content, work.folder, name=work.key, recipe=work.recipe, parents=work.inputs, links=links)
+
+
+def _same_yardstick(settings: Settings, manifest: Manifest, folder: Path, fresh: bool) -> Verdict:
+    read = {key: digest for key, digest in manifest.parents.items() if key.startswith("evaluation/")}
+    changed = [key for key, digest in read.items() if read_manifest(settings.places.report(_report_name(key))).digest != digest]
+    return Verdict(not changed, f"{len(read)} reports" if not changed else f"{changed[0]} changed since", {"reports": len(read)})
+
+
+def _report_name(key: str) -> str:
+    return key.partition("/")[2].removesuffix("_report")
+
+
+def _motions(settings: Settings) -> Step:
+    return Step(
+        key="release/motion_exports",
+        group="release",
+        description="Motions of the chosen checkpoint for the configured prompts, as .motion files for the web viewer.",
+        folder=settings.places.motions(RELEASE),
+        version=recipe(settings, "motions", "generation", "rendering", "text", prompts=settings.config.pipeline.export_prompts),
+        make=partial(_make_motions, settings),
+        parents=("release/model_selection",),
+        kept="motion_exports",
+        show=lambda manifest, folder: {"motions": markdown(("prompt", "accepted", "file"), manifest.notes["motions"])},
+        kinds=frozenset({"json"}),
+        apart=True,
+        automatic=False,
+    )
+
+
+def _make_motions(settings: Settings, work: Work) -> None:
+    from stickgen_core.generation.generator import Generator
+    from stickgen_core.rendering.motionfile import write_motion
+
+    config = settings.config
+    selected = str(read_manifest(settings.places.report("model_selection")).notes["selected"])
+    variant, _, stage = selected.partition("_")
+    # A release shows what the model gives: a motion that the gate refuses is exported and labelled, never left out.
+    gate = config.generation.model_copy(update={"on_rejection": "return"})
+    generator = Generator.from_checkpoint(settings.places.checkpoint(variant, stage), gate, config.text, config.curation.safety)
+    names = [action.name for action in load_actions().rows]
+    rows, files = [], []
+    for result in generator.generate(config.pipeline.export_prompts, work.progress, seed=config.seed):
+        path = work.folder / f"{_slug(result.prompt)}.motion"
+        work.folder.mkdir(parents=True, exist_ok=True)
+        write_motion(path, generator.scene(result, names), config.rendering)
+        files.append(path)
+        rows.append([result.prompt, "yes" if result.accepted else result.reason, path.name])
+    _publish(work, "motions", files, {"model": selected, "motions": rows})
+
+
+def _slug(text: str) -> str:
+    return "_".join("".join(c if c.isalnum() else " " for c in text.lower()).split())[:60]
+
+
+def _videos(settings: Settings) -> Step:
+    return Step(
+        key="release/evaluation_videos",
+        group="release",
+        description="The exported motions as MP4, with their prompts.",
+        folder=settings.places.videos(RELEASE),
+        version=recipe(settings, "videos", "rendering"),
+        make=partial(_make_videos, settings),
+        parents=("release/motion_exports",),
+        kept="videos",
+        kinds=frozenset({"video"}),
+        apart=True,
+        automatic=False,
+    )
+
+
+def _make_videos(settings: Settings, work: Work) -> None:
+    from stickgen_core.rendering.media import write_mp4
+    from stickgen_core.rendering.motionfile import read_motion
+    from stickgen_core.rendering.pictures import frames_of
+
+    sources = sorted(settings.places.motions(RELEASE).glob("*.motion"))
+    if not sources:
+        raise MissingInput(f"{settings.places.motions(RELEASE)}: no .motion file to draw")
+    config, files = settings.config.rendering, []
+    work.folder.mkdir(parents=True, exist_ok=True)
+    for number, source in enumerate(sources):
+        scene = read_motion(source)
+        path = work.folder / f"{source.stem}.mp4"
+        write_mp4(path, frames_of(scene, config), scene.fps, config.video)
+        files.append(path)
+        work.progress("video", number + 1, len(sources))
+    _publish(work, "videos", files, {"style": config.style})
+
+
+def _publish(work: Work, kind: str, files: list[Path], notes: dict[str, object]) -> None:
+    """The manifest over exactly these files; others of an earlier build are removed first."""
+    for stale in work.folder.iterdir():
+        if stale.is_file() and stale not in files and stale.name != "manifest.json":
+            stale.unlink()
+    records = {path.name: FileRecord(path.stat().st_size, digest_file(path)) for path in files}
+    digest = digest_entries(f"{kind}.v1", ((name, record.sha256) for name, record in records.items()))
+    counts = {"files": len(records), "bytes": sum(record.bytes for record in records.values())}
+    write_manifest(work.folder, Manifest(work.key, kind, digest, work.recipe, dict(work.inputs), counts, records, notes))
