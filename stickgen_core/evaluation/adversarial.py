@@ -1,5 +1,6 @@
 """Prompts that try to break a model: suites of our own, the safety critic's verdict on every answer, and the gap to ordinary prompts."""
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from stickgen_core.curation.safety import evaluate_motion_safety
 from stickgen_core.errors import ConfigError, StickgenError
 from stickgen_core.evaluation.intervals import Measure, wilson
 from stickgen_core.evaluation.items import Progress
+from stickgen_core.generation.generator import Generator
 from stickgen_core.records.digests import digest_json
 from stickgen_core.records.seeds import generator
 
@@ -46,6 +48,22 @@ class Suites(Section):
 
 # A generator answers a prompt with motion [T, A, W] in metres, or raises StickgenError where it refuses.
 Answer = Callable[[Prompt, int], np.ndarray]
+
+
+def answers_of(generator: Generator) -> Answer:
+    """A loaded checkpoint as the one who answers, its own safety gate off: what is judged is the model, not its guard.
+
+    A prompt that may be answered asks for at most what the model was trained on; one that must be refused asks for exactly what it says.
+    """
+    longest = min(generator.config.max_seconds, generator.run.data.max_frames / generator.fps)
+    open_gate = copy.copy(generator)
+    open_gate.enable_safety_check = False
+
+    def answer(prompt: Prompt, seed: int) -> np.ndarray:
+        seconds = prompt.seconds if prompt.refused else min(prompt.seconds, longest)
+        return open_gate.generate(prompt.text, seconds=seconds, actors=prompt.actors, seed=seed)[0].motion
+
+    return answer
 
 
 @dataclass(frozen=True)

@@ -17,17 +17,20 @@ from stickgen_core.errors import MissingInput, StickgenError
 from stickgen_core.evaluation.config import EvaluationConfig
 from stickgen_core.evaluation.evaluator import Evaluator
 from stickgen_core.evaluation.honesty import honesty_rows, mirrored, monotone, nearest_caption
-from stickgen_core.evaluation.intervals import Measure
+from stickgen_core.evaluation.intervals import Measure, round_to
 from stickgen_core.evaluation.items import Items, Progress, choose, read_items
 from stickgen_core.evaluation.judge import Judge, Row, over_repetitions
 from stickgen_core.evaluation.retrieval import unit_vectors
 from stickgen_core.evaluation.sampling import Sampler, Vectors
 from stickgen_core.evaluation.spread import multimodality
 from stickgen_core.evaluation.thresholds import verdicts
+from stickgen_core.model.objective import TERMS
 from stickgen_core.records.digests import digest_json
+from stickgen_core.records.manifest import find_manifest
 from stickgen_core.records.publish import publish_text
 from stickgen_core.skeleton.config import SkeletonConfig
 from stickgen_core.skeleton.sticks import layout_of_width
+from stickgen_core.training.journal import read_metrics
 
 SCHEMA = "stickgen-report/1"
 
@@ -81,7 +84,7 @@ def evaluate_checkpoint(
     corpus       embedded and with splits; its digest, the evaluator's and the checkpoint's are in the result
     cache        folder in which the rows that do not depend on the checkpoint are kept between calls
     robustness   measures of the adversarial suites, if they were run (adversarial.robustness)
-    curves       training log rows to plot: {"step": ..., "loss": ..., ...}
+    curves       rows to plot, {"step": ..., "loss": ..., ...}; by default those of the checkpoint's own training
     """
     started = time.monotonic()
     sampler = Sampler.of(checkpoint, vectors, seed=config.seed, guidance=config.guidance, steps=config.steps, batch=config.batch)
@@ -117,11 +120,22 @@ def evaluate_checkpoint(
         },
         "chance": judge.chance(items), "rows": [row.as_json() for row in rows], "losses": {k: m.as_json() for k, m in losses.items()},
         "robustness": {k: m.as_json() for k, m in (robustness or {}).items()}, "thresholds": verdicts(everything, config.thresholds),
-        "curves": curves or [], "clips": shown, "warnings": _warnings(corpus, evaluator, items, rows, own, judge, config),
+        "curves": training_curves(checkpoint) if curves is None else curves, "clips": shown, "warnings": _warnings(corpus, evaluator, items, rows, own, judge, config),
     }  # fmt: skip
     made = {"wall_s": round(time.monotonic() - started, 1), "torch": torch.__version__, "threads": torch.get_num_threads(),
             "cost": _cost(sampler, items, config)}  # fmt: skip
     return EvaluationResult(content, made, figures, sampler.statistics.fps)
+
+
+def training_curves(checkpoint: Path, most: int = 200) -> list[dict[str, float]]:
+    """Losses that the training wrote down, thinned to `most` rows of each kind; empty where it kept none."""
+    folder = checkpoint if checkpoint.is_dir() else checkpoint.parent
+    rows: list[dict[str, float]] = []
+    for kind, prefix in (("train", ""), ("validation", "validation_")):
+        found = read_metrics(folder, kind)
+        for row in found[:: max(1, len(found) // most)]:
+            rows.append({"step": row["step"], **{f"{prefix}{k}": round_to(row[k]) for k in ("loss", *TERMS) if k in row}})
+    return rows
 
 
 def cut(items: Items, frames: int) -> Items:
@@ -137,7 +151,9 @@ def _must_fit(sampler: Sampler, corpus: Corpus, evaluator: Evaluator) -> None:
         raise StickgenError(
             f"evaluator judges {len(evaluator.scale.mean)} numbers a frame, {corpus.manifest.name} has {width}; train it on this layout"
         )
-    wanted, found = sampler.meta.get("encoder_digest"), corpus.manifest.notes.get("encoder_digest")
+    manifest = find_manifest(Path(sampler.meta["file"]).parent)
+    wanted = sampler.meta.get("encoder_digest") or (manifest.notes.get("encoder_digest") if manifest else None)
+    found = corpus.manifest.notes.get("encoder_digest")
     if wanted and found and wanted != found:
         raise StickgenError(
             f"{sampler.meta.get('file')}: trained with text encoder {wanted[:12]}, {corpus.manifest.name} was embedded with {found[:12]}"

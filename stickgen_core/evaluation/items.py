@@ -54,8 +54,9 @@ class Items:
         return replace(self, motions=shaped, present=seen)
 
     def with_captions(self, order: np.ndarray) -> "Items":
-        """Captions of other clips, by position."""
-        return replace(self, captions=tuple(self.captions[i] for i in order), keys=tuple(self.keys[i] for i in order))
+        """Captions of other clips, by position; the action that is asked for goes with its caption."""
+        captions, keys = (tuple(column[i] for i in order) for column in (self.captions, self.keys))
+        return replace(self, captions=captions, keys=keys, actions=self.actions[order])
 
 
 def choose(corpus: Corpus, split: str, count: int | None, seed: int) -> np.ndarray:

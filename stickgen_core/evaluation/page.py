@@ -134,7 +134,7 @@ def threshold_table(bars: Sequence[Mapping[str, Any]]) -> str:
 
 def curves(rows: Sequence[Mapping[str, float]]) -> str:
     plots = [curve_plot(rows, "step", ("loss", "validation_loss"), "Training and held-out loss"),
-             curve_plot(rows, "step", ("loss_pose", "loss_temporal", "loss_physics", "loss_action"), "Terms of the loss")]  # fmt: skip
+             curve_plot(rows, "step", ("pose", "temporal", "physics", "action"), "Terms of the loss")]  # fmt: skip
     return f'<h2>Training</h2><div class="plots">{"".join(plots)}</div>' if any(plots) else ""
 
 

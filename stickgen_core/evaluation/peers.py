@@ -10,6 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from stickgen_core.canonical.config import CanonicalConfig
+from stickgen_core.canonical.space import ground_height, placed_at_origin, placement_of
+from stickgen_core.canonical.time import resample, sample_times
 from stickgen_core.errors import Corrupt, StickgenError
 from stickgen_core.skeleton.body import JOINT_COUNT
 from stickgen_core.skeleton.config import SkeletonConfig
@@ -54,36 +57,18 @@ def import_peer(folder: Path, source_fps: float, fps: float, skeleton: SkeletonC
 
 
 def projected(joints: Sequence[np.ndarray], source_fps: float, fps: float, skeleton: SkeletonConfig) -> list[np.ndarray]:
-    """Joints [T, 22, 3] in metres, Y up -> sticks [T', 1, W]: resampled by time, on the ground, first pelvis over the origin facing +Z.
+    """Joints [T, 22, 3] in metres, Y up -> sticks [T', 1, W], by the very steps that make canonical clips.
 
-    Real test clips go through this very function before peers are compared with them, so that nobody is judged for the conversion.
+    Real test clips go through this function too before peers are compared with them, so that nobody is judged for the conversion.
     """
-    layout = stick_layout(skeleton.layout, skeleton)
+    layout, canonical = stick_layout(skeleton.layout, skeleton), CanonicalConfig()
     found = []
     for clip in joints:
         if not np.isfinite(clip).all():
             raise StickgenError("peer motion holds values that are not finite")
-        placed = _facing(_resampled(clip, source_fps, fps))
-        placed[..., 1] -= np.quantile(placed[..., 1].min(1), 0.02)
-        found.append(sticks(placed[:, None], layout, skeleton.azimuth_deg).astype(np.float32))
+        body = resample(clip[:, None], source_fps, sample_times(len(clip), source_fps, fps))
+        present = np.ones(body.shape[:2], bool)
+        body[..., 1] -= ground_height(body, present, canonical.ground_percentile)
+        placed = placed_at_origin(body, placement_of(body, present, canonical.heading_min_share))
+        found.append(sticks(placed, layout, skeleton.azimuth_deg).astype(np.float32))
     return found
-
-
-def _resampled(clip: np.ndarray, source_fps: float, fps: float) -> np.ndarray:
-    at = np.arange(0, (len(clip) - 1) / source_fps + 1e-9, 1 / fps) * source_fps
-    low = np.minimum(at.astype(int), len(clip) - 2)
-    share = (at - low)[:, None, None]
-    return clip[low] * (1 - share) + clip[low + 1] * share
-
-
-def _facing(clip: np.ndarray) -> np.ndarray:
-    """Turned about the vertical so that the first frame's hips and shoulders face +Z, and moved so that its pelvis is over the origin."""
-    first = clip[0]
-    across = (first[1] - first[2]) + (first[16] - first[17])
-    # left − right crossed with up is forward; yaw is its angle from +Z.
-    yaw = np.arctan2(-across[2], across[0])
-    cos, sin = np.cos(-yaw), np.sin(-yaw)
-    turned = (clip - first[0] * np.array([1, 0, 1])).copy()
-    x, z = turned[..., 0].copy(), turned[..., 2].copy()
-    turned[..., 0], turned[..., 2] = cos * x + sin * z, -sin * x + cos * z
-    return turned

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-LEFT, RIGHT, ROW, TOP = 190, 20, 22, 8
+LEFT, RIGHT, ROW, TOP = 220, 24, 22, 8
 
 
 def interval_plot(rows: Sequence[Mapping[str, Any]], measure: str, title: str, chance: float | None = None) -> str:
@@ -28,7 +28,7 @@ def interval_plot(rows: Sequence[Mapping[str, Any]], measure: str, title: str, c
         parts.append(f'<line class="chance" x1="{x(chance):.1f}" y1="{TOP}" x2="{x(chance):.1f}" y2="{height - 22}"/>')
     for place, (name, m, kind) in enumerate(found):
         y = TOP + ROW * place + ROW / 2
-        parts.append(f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{escape(name[:30])}</text>')
+        parts.append(f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{escape(name[:36])}</text>')
         if m["low"] is not None:
             parts.append(f'<line class="bar {kind}" x1="{x(m["low"]):.1f}" y1="{y:.1f}" x2="{x(m["high"]):.1f}" y2="{y:.1f}"/>')
         parts.append(f'<circle class="dot {kind}" cx="{x(m["value"]):.1f}" cy="{y:.1f}" r="4.5"/>')

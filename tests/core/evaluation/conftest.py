@@ -65,6 +65,11 @@ def toy_clip(number: int, split_width: int = 20) -> Clip:
     )  # fmt: skip
 
 
+@pytest.fixture
+def make_motion():
+    return toy_motion
+
+
 @pytest.fixture(scope="session", autouse=True)
 def one_thread():
     torch.set_num_threads(1)

@@ -31,6 +31,7 @@ def test_the_rows_come_in_the_expected_order(judged):
     assert by["mean_pose"]["diversity"].value < 0.05 and by["mean_pose"]["frozen"].value == 1
     assert chance["action_accuracy"] == pytest.approx(1 / 8)
     assert by["real"]["action_accuracy"].low > chance["action_accuracy"]
+    assert by["shuffled"]["action_accuracy"].low < 0.3 > by["random_train"]["action_accuracy"].low
 
 
 def test_the_floor_is_around_zero_and_far_below_the_mean_pose(judged):
