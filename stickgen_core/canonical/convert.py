@@ -82,15 +82,17 @@ def convert(
     recipe = recipe_of(spec, raw, config, skeleton)
     with _writing(folder):
         template = Job(spec, raw, folder, shards, recipe, config, skeleton, ())
-        _make_missing_parts(template, units, workers, progress, units_per_part)
-        rows, drops, outcomes, width = _gathered(template, units)
+        signatures = {unit.key: signature_of(raw, unit) for unit in units}
+        _make_missing_parts(template, units, signatures, workers, progress, units_per_part)
+        rows, drops, outcomes, width, used = _gathered(template, signatures)
         drops += [LedgerRow(file, "", "discover", why, file=file) for file, why in found.skipped]
         _require_usable(name, raw, spec, rows, drops, outcomes)
         notes = _notes(units, outcomes, limit)
         draft = Draft(name, "corpus", recipe, dict(parents or {}), notes, {"workers": workers})
         counts = {"read": rows.num_rows + len(drops), "motion_width": width}
         publish_folder(folder, shards, rows, ledger_table(drops), draft, counts)
-        _forget_unused_parts(template, {unit.key for unit in units})
+        for place in set((folder / PARTS_NAME).glob("*")) - used:
+            shutil.rmtree(place)
     return Corpus.open(folder)
 
 
@@ -132,10 +134,11 @@ def _distinct(spec: SourceSpec, units: Iterable[Unit]) -> list[Unit]:
     return ordered
 
 
-def _make_missing_parts(template: Job, units: list[Unit], workers: int, progress: Progress | None, most: int) -> None:
+def _make_missing_parts(
+    template: Job, units: list[Unit], signatures: Mapping[str, str], workers: int, progress: Progress | None, most: int
+) -> None:
     known = {key: outcome.signature for _, outcomes in parts_below(template.folder, template.recipe) for key, outcome in outcomes.items()}
-    signed = [(unit, signature_of(template.raw, unit)) for unit in units]
-    pending = [(unit, signature) for unit, signature in signed if known.get(unit.key) != signature]
+    pending = [(unit, signatures[unit.key]) for unit in units if known.get(unit.key) != signatures[unit.key]]
     done, total = len(units) - len(pending), len(units)
     jobs = jobs_for(pending, max(1, workers), most, template)
     if progress:
@@ -164,18 +167,18 @@ def _run(jobs: list[Job], workers: int) -> Iterator[Job]:
             raise
 
 
-def _gathered(template: Job, units: list[Unit]) -> tuple[pa.Table, list[LedgerRow], dict[str, Outcome], int]:
-    """Index rows, ledger rows, outcomes and motion width of exactly these units, from whichever parts hold them."""
-    wanted = {unit.key: signature_of(template.raw, unit) for unit in units}
+def _gathered(template: Job, wanted: Mapping[str, str]) -> tuple[pa.Table, list[LedgerRow], dict[str, Outcome], int, set[Path]]:
+    """Index rows, ledger rows, outcomes and motion width of exactly these units (key -> signature), and the parts they come from."""
     tables, drops, outcomes = [index_table([])], [], {}
     clip_ids: set[str] = set()
-    width = 0
+    width, used = 0, set[Path]()
     for part, known in parts_below(template.folder, template.recipe):
         rows = []
         for key, outcome in sorted(known.items()):
             if key in outcomes or wanted.get(key) != outcome.signature:
                 continue
             outcomes[key] = outcome
+            used.add(part.folder)
             drops += [LedgerRow(**row) for row in outcome.drops]
             for clip_id in outcome.clips:
                 if clip_id in clip_ids:
@@ -188,7 +191,7 @@ def _gathered(template: Job, units: list[Unit]) -> tuple[pa.Table, list[LedgerRo
     lost = sorted(set(wanted) - set(outcomes))
     if lost:
         raise StickgenError(f"canonical/{template.spec.name}: {len(lost)} files changed while they were read, e.g. {lost[0]}; run again")
-    return pa.concat_tables(tables, promote_options="default"), drops, outcomes, width
+    return pa.concat_tables(tables, promote_options="default"), drops, outcomes, width, used
 
 
 def _require_usable(
@@ -218,11 +221,3 @@ def _notes(units: list[Unit], outcomes: Mapping[str, Outcome], limit: int | None
         "upright_share": round(sum(outcome.upright for outcome in outcomes.values()) / max(frames, 1), 4),
         "unmapped_labels": dict(sorted(unmapped.items(), key=lambda item: (-item[1], item[0]))[:200]), "limit": limit,
     }  # fmt: skip
-
-
-def _forget_unused_parts(template: Job, keys: set[str]) -> None:
-    """Parts that no unit of today needs: of another recipe, unreadable, or only of files that are gone."""
-    current = {part.folder for part, outcomes in parts_below(template.folder, template.recipe) if keys & set(outcomes)}
-    for place in (template.folder / PARTS_NAME).glob("*"):
-        if place not in current:
-            shutil.rmtree(place)

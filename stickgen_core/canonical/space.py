@@ -28,7 +28,8 @@ def upright_frames(joints: np.ndarray, present: np.ndarray) -> tuple[int, int]:
 def ground_height(joints: np.ndarray, present: np.ndarray, percentile: float) -> float:
     """Percentile over frames of the lowest joint of anybody present: [T, A, 22, 3], [T, A] -> metres."""
     lowest = np.where(present, joints[..., 1].min(-1), np.inf).min(-1)
-    return float(np.percentile(lowest[np.isfinite(lowest)], percentile))
+    ordered = np.sort(lowest[np.isfinite(lowest)])
+    return float(np.interp(percentile / 100 * (len(ordered) - 1), np.arange(len(ordered)), ordered))
 
 
 def heading(body: np.ndarray, frame: int, valid: np.ndarray, min_share: float) -> float:

@@ -6,6 +6,7 @@ import math
 import os
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -43,11 +44,16 @@ def inside(root: Path, relative: str) -> Path:
     """The file below the root, links resolved; refuses what lies outside."""
     path = root / PurePosixPath(relative)
     real = path.resolve()
-    if not real.is_relative_to(root.resolve()):
+    if not real.is_relative_to(_resolved(root)):
         raise BadRecording("symlink_out", f"{relative} leads out of the data set's folder; copy the file into it")
     if not real.is_file():
         raise BadRecording("missing_file", f"{relative} is not there")
     return real
+
+
+@lru_cache(maxsize=64)
+def _resolved(root: Path) -> Path:
+    return root.resolve()
 
 
 def read_bytes(root: Path, relative: str, limit: int = MAX_ARRAY_BYTES) -> bytes:
@@ -92,14 +98,14 @@ def _npy(file: io.BytesIO, name: str) -> np.ndarray:
     try:
         version = np.lib.format.read_magic(file)
         header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, _, dtype = header(file)
+        shape, by_column, dtype = header(file)
         if dtype.hasobject:
             raise BadRecording("object_array", f"{name} holds Python objects, which are never unpickled from arrays")
         claimed = math.prod(shape) * dtype.itemsize
         if claimed > size - file.tell():
             raise BadRecording("truncated", f"{name}: shape {shape} needs {claimed} bytes, {size - file.tell()} are there")
-        file.seek(0)
-        return np.lib.format.read_array(file, allow_pickle=False)
+        flat = np.frombuffer(file.getbuffer(), dtype, math.prod(shape), offset=file.tell()) if claimed else np.zeros(0, dtype)
+        return flat.reshape(shape, order="F" if by_column else "C")
     except (ValueError, EOFError, OverflowError, SyntaxError, TypeError) as error:
         raise BadRecording("not_npy", f"{name}: {str(error).splitlines()[0] if str(error) else type(error).__name__}") from None
 
