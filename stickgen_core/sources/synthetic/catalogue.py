@@ -97,7 +97,7 @@ class Catalogue(Section):
     def action_names(self) -> frozenset[str]:
         """Every action that some move can show."""
         postures = {name for p in self.postures.values() for name in (p.into, p.hold, p.outof)}
-        return frozenset({m.action for m in (*self.gestures.values(), *self.gaits.values())} | postures)
+        return frozenset({g.action for g in self.gestures.values()} | {g.action for g in self.gaits.values()} | postures)
 
 
 @lru_cache(maxsize=4)

@@ -31,9 +31,13 @@ def bend_deg(joints: np.ndarray, above: str, joint: str, below: str) -> np.ndarr
 
 
 # Least angle at a joint, degrees: full flexion of an adult, and how far spine and neck fold.
-_LIMITS = [(*(f"{s}_{n}" for n in names), least) for s in ("left", "right") for names, least in (
-    (("hip", "knee", "ankle"), 24.0), (("shoulder", "elbow", "wrist"), 24.0))]  # fmt: skip
-_LIMITS += [("pelvis", "spine1", "spine2", 110.0), ("spine1", "spine2", "spine3", 110.0), ("spine3", "neck", "head", 85.0)]
+_LIMITS: list[tuple[str, str, str, float]] = [
+    *((f"{side}_hip", f"{side}_knee", f"{side}_ankle", 24.0) for side in ("left", "right")),
+    *((f"{side}_shoulder", f"{side}_elbow", f"{side}_wrist", 24.0) for side in ("left", "right")),
+    ("pelvis", "spine1", "spine2", 110.0),
+    ("spine1", "spine2", "spine3", 110.0),
+    ("spine3", "neck", "head", 85.0),
+]
 
 
 def faults(joints: np.ndarray, planted: np.ndarray, fps: float) -> list[tuple[str, float, float]]:

@@ -94,9 +94,8 @@ def _steps(track: Track, act: Act, gait: Gait, base: np.ndarray, rng: np.random.
 
 def _carriage(track: Track, act: Act, gait: Gait, phase: np.ndarray, on: np.ndarray, first: int) -> None:
     """Arms against legs, trunk against pelvis, weight over the standing foot."""
-    track.posture(
-        act.start, act.stop, *(2 * [min(1.0 if gait.crawl else 0.45, 0.3 * (act.stop - act.start))]), channels_of(gait.hold, None)
-    )
+    rise = min(1.0 if gait.crawl else 0.45, 0.3 * (act.stop - act.start))
+    track.posture(act.start, act.stop, rise, rise, channels_of(gait.hold, None))
     forth = np.cos(np.pi * (phase - 1.0))
     lead = 1.0 - 2.0 * first
     pose: dict[str, float | np.ndarray] = {}

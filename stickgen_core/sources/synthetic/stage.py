@@ -1,12 +1,13 @@
 """A scene played out: every person's track written, all bodies solved together, the spans of the actions kept."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from stickgen_core.sources.recording import Label
 from stickgen_core.sources.synthetic.acts import Act, action_of, write
-from stickgen_core.sources.synthetic.catalogue import Catalogue, channels_of
+from stickgen_core.sources.synthetic.catalogue import Catalogue, Value, channels_of
 from stickgen_core.sources.synthetic.channels import INDEX, SIDES
 from stickgen_core.sources.synthetic.pose import Controls, Meeting, solve
 from stickgen_core.sources.synthetic.scene import Scene, SceneConfig
@@ -51,7 +52,7 @@ def play(scene: Scene, moves: Catalogue, config: SceneConfig, rng: np.random.Gen
             else:
                 write(track, act, moves, rng)
         if person.style:
-            _mood(track, {n: v for n, v in channels_of(_both(config.styles[person.style].pose), None).items()})
+            _mood(track, channels_of(_both(config.styles[person.style].pose), None))
         people.append(Controls(track.shape, track.channels, track.base, track.footholds, track.foot_headings, track.planted))
         labels += _labels(person.acts, scene, a, moves, ids)
     joints = solve(people, tuple(meetings))
@@ -59,7 +60,8 @@ def play(scene: Scene, moves: Catalogue, config: SceneConfig, rng: np.random.Gen
     return Played(joints, planted, tuple(labels), tuple(p.shape.stature for p in people))
 
 
-def _both(pose: dict) -> dict:  # type: ignore[type-arg]
+def _both(pose: Mapping[str, Value]) -> dict[str, Value]:
+    """The mood's limb channels mean both sides."""
     return {(f"both_{n}" if n in ("shrug", "elbow", "hand", "knee") else n): v for n, v in pose.items()}
 
 

@@ -197,7 +197,7 @@ def untrue(scene: Scene, joints: np.ndarray, moves: Catalogue, fps: float) -> li
     return lines
 
 
-_WORDS = {
+_WORDS: dict[str, dict[str, Any]] = {
     "count": {"once": 1, "one time": 1, "twice": 2, "two times": 2, "three times": 3, "thrice": 3, "four times": 4, "five times": 5, "six times": 6},
     "tempo": {
         "slowly": "slow", "slow pace": "slow", "unhurriedly": "slow", "slow motion": "slow", "at leisure": "slow", "without haste": "slow",

@@ -62,7 +62,7 @@ def linear_accuracy(features: np.ndarray, labels: np.ndarray) -> float:
 
 def test_a_linear_probe_recovers_the_actions_from_the_sticks():
     features, labels = clips_of_actions(12)
-    assert linear_accuracy(features, labels) > 0.45
+    assert linear_accuracy(features, labels) > 0.60
     shuffled = np.random.default_rng(0).permutation(labels)
     assert linear_accuracy(features, shuffled) < 0.06
 
@@ -70,7 +70,7 @@ def test_a_linear_probe_recovers_the_actions_from_the_sticks():
 @pytest.mark.slow
 def test_a_linear_probe_with_more_performances_recovers_them_better():
     features, labels = clips_of_actions(60)
-    assert linear_accuracy(features, labels) > 0.65
+    assert linear_accuracy(features, labels) > 0.75
 
 
 def twin_accuracy(rules: int, each: int) -> float:
@@ -102,7 +102,7 @@ def twin_accuracy(rules: int, each: int) -> float:
 
 
 def test_the_nearest_neighbour_tells_minimal_twins_apart():
-    assert twin_accuracy(16, 24) > 0.85
+    assert twin_accuracy(16, 24) > 0.75
 
 
 def test_the_reader_gives_what_the_corpus_needs():
