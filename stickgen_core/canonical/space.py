@@ -5,7 +5,6 @@ from typing import NamedTuple
 import numpy as np
 
 from stickgen_core.skeleton.body import JOINT
-from stickgen_core.skeleton.rotations import rotation_about
 from stickgen_core.sources.registry import Axes
 
 _HEAD, _PELVIS, _NECK = JOINT["head"], JOINT["pelvis"], JOINT["neck"]
@@ -64,5 +63,6 @@ def placement_of(joints: np.ndarray, present: np.ndarray, min_share: float) -> P
 
 def placed_at_origin(joints: np.ndarray, placement: Placement) -> np.ndarray:
     """Remove a placement: actor 0 over the origin, facing +Z, left = +X; one transform for everybody."""
-    x, z = placement.origin_xz_m
-    return (joints - np.array([x, 0.0, z])) @ rotation_about("Y", -placement.yaw_rad).T
+    cosine, sine = np.cos(placement.yaw_rad), np.sin(placement.yaw_rad)
+    x, z = joints[..., 0] - placement.origin_xz_m[0], joints[..., 2] - placement.origin_xz_m[1]
+    return np.stack([x * cosine - z * sine, joints[..., 1], x * sine + z * cosine], axis=-1)
