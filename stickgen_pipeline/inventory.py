@@ -25,13 +25,16 @@ def signature(raw: Path) -> str:
 def take(spec: SourceSpec, raw: Path, work: Work) -> object:
     """Publish the inventory of what is there; files that were there before and are gone leave the last one in place."""
     if spec.kind == "synthetic":
-        return _publish(work, spec, "generated", digest_json(["generated", spec.digest()]))
+        _publish(work, spec, "generated", digest_json(["generated", spec.digest()]))
+        return None
     if gone(raw, work.folder):
         return KEPT
     found = inventory(raw, work.folder / FILES, work.progress)
     if not found.files:
-        return _publish(work, spec, "absent", digest_json(["absent", spec.name]))
-    return _publish(work, spec, "present", found.digest, found.files, found.bytes)
+        _publish(work, spec, "absent", digest_json(["absent", spec.name]))
+        return None
+    _publish(work, spec, "present", found.digest, found.files, found.bytes)
+    return None
 
 
 def gone(raw: Path, folder: Path) -> list[str]:

@@ -136,7 +136,8 @@ def _make_motions(settings: Settings, work: Work) -> None:
     generator = Generator.from_checkpoint(settings.places.checkpoint(variant, stage), gate, config.text, config.curation.safety)
     names = [action.name for action in load_actions().rows]
     rows, files = [], []
-    for result in generator.generate(config.pipeline.export_prompts, work.progress, seed=config.seed):
+    seconds = min(config.generation.default_seconds, generator.run.data.max_frames / generator.fps)
+    for result in generator.generate(config.pipeline.export_prompts, work.progress, seconds=seconds, seed=config.seed):
         path = work.folder / f"{_slug(result.prompt)}.motion"
         work.folder.mkdir(parents=True, exist_ok=True)
         write_motion(path, generator.scene(result, names), config.rendering)

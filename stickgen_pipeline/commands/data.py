@@ -47,7 +47,8 @@ def check(options: argparse.Namespace) -> int:
     spec = _spec(settings, options.name)
     raw, reader = settings.places.raw_of(spec.name), reader_for(spec)
     found = reader.discover(raw)
-    rows, bad = [], 0
+    rows: list[tuple[Any, ...]] = []
+    bad = 0
     for unit in islice(found.units, options.limit):
         try:
             for recording in reader.read(raw, unit):

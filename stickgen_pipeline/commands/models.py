@@ -100,3 +100,35 @@ def checkpoint_of(settings: Settings, name: str | None) -> Path:
             if (settings.places.checkpoint(variant, stage) / "manifest.json").exists():
                 return settings.places.checkpoint(variant, stage)
     raise MissingInput(f"{settings.places.checkpoints}: no checkpoint here yet; run `stickgen build`")
+
+
+def generate(options: argparse.Namespace) -> int:
+    """Motion from words; what the safety gate says of it is printed with it."""
+    from stickgen_core.generation.generator import Generator
+    from stickgen_core.sources.actions import load_actions
+    from stickgen_pipeline.commands.pictures import write_scene
+
+    settings = settings_of(options)
+    config = settings.config
+    folder = checkpoint_of(settings, options.model)
+    generator = Generator.from_checkpoint(folder, config.generation, config.text, config.curation.safety)
+    seed = config.seed if options.seed is None else options.seed
+    longest = generator.run.data.max_frames / generator.fps
+    seconds = min(config.generation.default_seconds, longest) if options.frames is None else options.frames / generator.fps
+    (result,) = generator.generate([options.prompt], seconds=seconds, seed=seed)
+    scene = generator.scene(result, [action.name for action in load_actions().rows])
+    path = write_scene(scene, Path(options.output or f"{_slug(options.prompt)}.motion"), settings)
+    gate = "accepted" if result.accepted else f"rejected by the safety gate: {result.reason}"
+    values = {
+        "path": str(path),
+        "model": folder.name,
+        "seed": seed,
+        "frames": len(result.motion),
+        "accepted": result.accepted,
+        "reason": result.reason,
+    }
+    return answer(options, values, f"{path}: {len(result.motion)} frames by {folder.name}, seed {seed}, {gate}")
+
+
+def _slug(text: str) -> str:
+    return "_".join("".join(c if c.isalnum() else " " for c in text.lower()).split())[:60] or "motion"

@@ -53,7 +53,9 @@ class Page:
 
     def key(self, key: str, code: str, modifiers: int = 0) -> None:
         for kind in ("keyDown", "keyUp"):
-            self.send("Input.dispatchKeyEvent", type=kind, key=key, code=code, windowsVirtualKeyCode=ord(key.upper()[0]), modifiers=modifiers)
+            self.send(
+                "Input.dispatchKeyEvent", type=kind, key=key, code=code, windowsVirtualKeyCode=ord(key.upper()[0]), modifiers=modifiers
+            )
 
     def click(self, text: str, tag: str = "button") -> bool:
         """Click the first visible element of a tag that holds exactly this text."""
