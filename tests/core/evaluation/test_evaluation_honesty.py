@@ -28,7 +28,7 @@ def test_the_rows_come_in_the_expected_order(judged):
     for name in ("shuffled", "random_train", "mean_pose", "same_length"):
         assert by[name][top3].low <= chance[top3] + 0.05, name
     assert by["mean_pose"][top3].value == pytest.approx(chance[top3], abs=0.04)
-    assert by["mean_pose"]["diversity"].value < 0.05 and by["mean_pose"]["frozen"].value == 1
+    assert by["mean_pose"]["diversity"].value < 0.3 * by["real"]["diversity"].value and by["mean_pose"]["frozen"].value == 1
     assert chance["action_accuracy"] == pytest.approx(1 / 8)
     assert by["real"]["action_accuracy"].low > chance["action_accuracy"]
     assert by["shuffled"]["action_accuracy"].low < 0.3 > by["random_train"]["action_accuracy"].low
