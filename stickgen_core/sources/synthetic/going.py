@@ -68,8 +68,7 @@ def _steps(track: Track, act: Act, gait: Gait, base: np.ndarray, rng: np.random.
     steps = act.count or max(2, round(length / (gait.step_s * act.factor)))
     step_s = length / steps
     leg = track.shape.leg
-    brisk = (gait.step_s / step_s) ** 0.25
-    metres = steps * gait.stride * leg * brisk * act.size
+    metres = steps * gait.stride * leg * act.size
     way = _HEADING[act.side if gait.toward == "side" else gait.toward]  # type: ignore[index]
     sign = -1.0 if act.side == "right" else 1.0
     bend = sign * np.deg2rad(act.degrees) if gait.turns else _BEND[act.path]
