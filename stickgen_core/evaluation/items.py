@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from stickgen_core.records.seeds import generator, key64
 from stickgen_core.text.embed import conditioning_texts
 
 Progress = Callable[[str, int, int], None] | None
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -40,10 +42,14 @@ class Items:
     def take(self, rows: Sequence[int] | np.ndarray) -> "Items":
         """Some of them, in that order."""
         pick = [int(r) for r in rows]
+
+        def picked(column: tuple[T, ...]) -> tuple[T, ...]:
+            return tuple(column[r] for r in pick)
+
         return Items(
-            *(tuple(column[r] for r in pick) for column in (self.ids, self.origins, self.motions, self.present, self.captions, self.keys)),
-            actions=self.actions[pick],
-        )
+            picked(self.ids), picked(self.origins), picked(self.motions), picked(self.present), picked(self.captions), picked(self.keys),
+            self.actions[pick],
+        )  # fmt: skip
 
     def with_motions(self, motions: Sequence[np.ndarray], present: Sequence[np.ndarray] | None = None) -> "Items":
         """The same captions with other motions: [T, A, W] each, or [T, W] for one person."""

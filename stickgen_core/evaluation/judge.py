@@ -132,7 +132,7 @@ class Judge:
     def measure(self, items: Items, against: np.ndarray | None = None) -> dict[str, Measure]:
         """Every measure of a set; `against` replaces the reference's features in the distances (disjoint halves)."""
         c = self.config
-        draws = {"seed": c.seed, "resamples": c.resamples}
+        draws: dict[str, Any] = {"seed": c.seed, "resamples": c.resamples}
         motion, text = self.evaluator.embed_motions(items), self.evaluator.embed_texts(items.captions)
         real = self.features if against is None else against
         found = {"kid": kid(motion, real), "fid": fid(motion, real, c.fid_minimum)}
