@@ -15,6 +15,8 @@ import dagster as dg
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from stickgen_core.errors import StickgenError
+from stickgen_core.records.manifest import read_manifest
 from stickgen_core.records.publish import exclusively
 from stickgen_core.settings import Settings
 from stickgen_pipeline.commands.common import duration, settings_of, size, table
@@ -60,9 +62,26 @@ def build(options: argparse.Namespace) -> int:
     settings.places.data.mkdir(parents=True, exist_ok=True)
     with exclusively(settings.places.data / ".build" / "lock"), instance(settings) as home:
         bury_the_dead(home)
-        with progress_bar(console, tally, plan(steps, wanted, state_of(settings), costs_of(settings).read()), options) as watcher:
-            run(build_definitions(settings, watcher), home, tally, options)
+        planned = plan(steps, wanted, state_of(settings), costs_of(settings).read())
+        todo = [p.step for p in planned if p.action != "reuse" or not reuse(p.step, tally)]
+        with progress_bar(console, tally, planned, options) as watcher:
+            if todo:
+                run(build_definitions(settings, watcher), home, tally, todo, options)
     return report(options, settings, tally, time.monotonic() - started)
+
+
+def reuse(step: Step, tally: Tally) -> bool:
+    """Take a current artefact as it is, without an entry in the run; false if a gate or a damaged file wants a closer look."""
+    try:
+        manifest = read_manifest(step.folder)
+        verdicts = tuple((check, check.test(manifest, step.folder, False)) for check in step.checks)
+    except (StickgenError, OSError):
+        return False
+    outcome = Outcome(manifest, True, 0.0, 0.0, verdicts)
+    if outcome.blocked_by:
+        return False
+    tally.done[step.key] = outcome
+    return True
 
 
 def with_data_inputs(steps: Steps, wanted: list[Step], settings: Settings) -> list[Step]:
@@ -106,13 +125,13 @@ def _alive(pid: int) -> bool:
     return True
 
 
-def run(definitions: dg.Definitions, home: dg.DagsterInstance, tally: Tally, options: argparse.Namespace) -> None:
-    """All wanted steps in one run of the graph's own job, so that it shows in the UI like any other."""
+def run(definitions: dg.Definitions, home: dg.DagsterInstance, tally: Tally, todo: list[Step], options: argparse.Namespace) -> None:
+    """All steps that may have something to do in one run of the graph's own job, so that it shows in the UI like any other."""
     job = definitions.resolve_implicit_global_asset_job_def()
     loud = {} if options.verbose else {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
     result = job.execute_in_process(
         instance=home,
-        asset_selection=[dg.AssetKey(step.key.split("/")) for step in tally.wanted],
+        asset_selection=[dg.AssetKey(step.key.split("/")) for step in todo],
         run_config={"loggers": loud.get("loggers", {})},
         tags={OWNER_TAG: str(os.getpid()), "stickgen/because": "stickgen build"},
         raise_on_error=False,
@@ -121,7 +140,7 @@ def run(definitions: dg.Definitions, home: dg.DagsterInstance, tally: Tally, opt
         key = next((step.key for step in tally.wanted if step.key.replace("/", "__") == event.step_key), event.step_key or "run")
         tally.failed[key] = _cause(event)
     if not result.success and not tally.failed and not any(outcome.blocked_by for outcome in tally.done.values()):
-        tally.failed[tally.wanted[0].key] = "the run failed before its first step; run with -v for the log"
+        tally.failed[todo[0].key] = "the run failed before its first step; run with -v for the log"
 
 
 def _cause(event: dg.DagsterEvent) -> str:
