@@ -84,7 +84,9 @@ def main() -> None:
         (site / "stickgen.pth").write_text(f"{ROOT}\n")
         launcher = target / "bin" / "stickgen"
         # Guarded: worker processes import the main script again.
-        launcher.write_text(f"#!{python}\nimport sys\n\nfrom stickgen_pipeline.cli import main\n\nif __name__ == '__main__':\n    sys.exit(main())\n")
+        launcher.write_text(
+            f"#!{python}\nimport sys\n\nfrom stickgen_pipeline.cli import main\n\nif __name__ == '__main__':\n    sys.exit(main())\n"
+        )
         launcher.chmod(0o755)
     except subprocess.CalledProcessError as error:
         command = Path(str(error.cmd[0])).name

@@ -18,13 +18,13 @@ class CanonicalConfig(Section):
     max_extent_m            a joint further from the first pelvis than this is not a measurement
     """
 
-    fps: float = Field(25.0, gt=0)
-    max_frames: int = Field(500, ge=2)
-    min_frames: int = Field(25, ge=2)
-    ground_percentile: float = Field(2.0, ge=0, le=50)
-    heading_min_share: float = Field(0.2, ge=0, le=1)
-    text_min_share: float = Field(0.8, gt=0, le=1)
-    span_min_s: float = Field(1.0, gt=0)
-    min_rate_hz: float = Field(5.0, gt=0)
-    max_rate_hz: float = Field(1000.0, gt=0)
-    max_extent_m: float = Field(500.0, gt=0)
+    fps: float = Field(default=25.0, gt=0)
+    max_frames: int = Field(default=500, ge=2)
+    min_frames: int = Field(default=25, ge=2)
+    ground_percentile: float = Field(default=2.0, ge=0, le=50)
+    heading_min_share: float = Field(default=0.2, ge=0, le=1)
+    text_min_share: float = Field(default=0.8, gt=0, le=1)
+    span_min_s: float = Field(default=1.0, gt=0)
+    min_rate_hz: float = Field(default=5.0, gt=0)
+    max_rate_hz: float = Field(default=1000.0, gt=0)
+    max_extent_m: float = Field(default=500.0, gt=0)

@@ -58,7 +58,9 @@ def manifest_path(artefact: Path) -> Path:
 
 
 def write_manifest(artefact: Path, manifest: Manifest) -> None:
-    publish_text(manifest_path(artefact), json.dumps(asdict(manifest), indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n")
+    publish_text(
+        manifest_path(artefact), json.dumps(asdict(manifest), indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+    )
 
 
 def read_manifest(artefact: Path) -> Manifest:
@@ -73,7 +75,9 @@ def read_manifest(artefact: Path) -> Manifest:
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise Corrupt(f"{path}: not a manifest ({error}); remove it and build again") from None
     if manifest.schema_version != SCHEMA_VERSION:
-        raise Corrupt(f"{path}: schema version {manifest.schema_version}, this program reads {SCHEMA_VERSION}; run `stickgen corpus migrate`")
+        raise Corrupt(
+            f"{path}: schema version {manifest.schema_version}, this program reads {SCHEMA_VERSION}; run `stickgen corpus migrate`"
+        )
     return manifest
 
 

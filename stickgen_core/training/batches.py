@@ -5,10 +5,10 @@ The order is a pure function of (seed, epoch), so a position is one integer. Noi
 """
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -62,7 +62,10 @@ class Batch:
         return bool(self.valid.all())
 
 
-def to_device(item: "Batch | Draws", device: torch.device) -> "Batch | Draws":
+Moved = TypeVar("Moved", Batch, Draws)
+
+
+def to_device(item: Moved, device: torch.device) -> Moved:
     """The same with its tensors on a device, copied without waiting."""
     moved = {f.name: v.to(device, non_blocking=True) for f in fields(item) if isinstance(v := getattr(item, f.name), Tensor)}
     return replace(item, **moved)
@@ -163,7 +166,7 @@ class Clips:
         motion = np.zeros((*shape, stats.width), np.float32)
         physics = np.zeros((*shape, len(stats.physics_mean)), np.float32)
         valid, actions = np.zeros(shape, bool), np.full(shape, -1, np.int64)
-        camera = np.tile(np.float32(DEFAULT_CAMERA), (*shape[:2], 1))
+        camera = np.tile(np.array(DEFAULT_CAMERA, np.float32), (*shape[:2], 1))
         for n, position in enumerate(positions):
             a = self.arrays(int(position), "motion", "present", "physics", "actions", "camera")
             spot = (n, slice(0, len(a["motion"])), slice(0, a["motion"].shape[1]))
@@ -173,9 +176,10 @@ class Clips:
             valid[spot], actions[spot] = a["present"], np.where(a["present"], a["actions"], -1)
             camera[spot[:2]] = a["camera"]
         text, has_text = self._texts(chosen)
+        to = torch.from_numpy
         return Batch(
-            *map(torch.from_numpy, (motion, valid, text, has_text, actions, camera, physics, frames.astype(np.int64))),
-            clip_ids=tuple(self.id(int(p)) for p in positions),
+            to(motion), to(valid), to(text), to(has_text), to(actions), to(camera), to(physics), to(frames.astype(np.int64)),
+            tuple(self.id(int(p)) for p in positions),
         )  # fmt: skip
 
     def _texts(self, chosen: Sequence[str | None]) -> tuple[np.ndarray, np.ndarray]:
@@ -299,7 +303,7 @@ class Batches:
                 yield self.step(epoch, index, positions)
             epoch, position = epoch + 1, 0
 
-    def prefetched(self, epoch: int, position: int, workers: int, ahead: int) -> Iterator[Step]:
+    def prefetched(self, epoch: int, position: int, workers: int, ahead: int) -> Generator[Step, None, None]:
         """The same steps in the same order, prepared by threads while the model computes."""
         if not workers:
             yield from self.stream(epoch, position)

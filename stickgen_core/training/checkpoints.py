@@ -32,6 +32,8 @@ from stickgen_core.training.config import RunConfig
 
 LATEST, PREVIOUS, BEST, RELEASE = "model_checkpoint.pth", "model_checkpoint_previous.pth", "model_checkpoint_best.pth", "model.safetensors"
 FORMAT = 1
+# Which text encoder the model learned to read; absent where vectors came from elsewhere.
+ENCODER = "encoder_digest"
 REQUIRED = ("format", "model_state_dict", "ema", "config", "epoch", "step", "statistics", "parents", "base")
 
 
@@ -54,7 +56,8 @@ def weights_digest(state: Mapping[str, Tensor]) -> str:
 
 def rng_state() -> dict[str, Any]:
     """Every generator's state as plain values."""
-    numpy = np.random.get_state()
+    numpy = np.random.get_state(legacy=True)
+    assert isinstance(numpy, tuple)  # what legacy=True gives
     version, internal, gauss = random.getstate()
     state: dict[str, Any] = {
         "torch": torch.get_rng_state(), "python": [version, list(internal), gauss],
@@ -210,6 +213,7 @@ def write_release(folder: Path, payload: Mapping[str, Any]) -> Path:
         "parents": payload["parents"],
         "step": payload["step"],
         "epoch": payload["epoch"],
+        ENCODER: payload.get(ENCODER),
     }
     with publishing(folder / RELEASE) as temporary:
         save_file({**weights, **numbers}, temporary, {"stickgen": json.dumps(header, sort_keys=True)})

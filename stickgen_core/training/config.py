@@ -134,7 +134,8 @@ class RunConfig(Section):
     @property
     def parent_stage(self) -> Stage | None:
         """The stage whose weights this one starts from."""
-        return {"pretrain": None, "sft": "pretrain", "lora": "sft"}[self.stage]  # type: ignore[return-value]
+        parents: dict[Stage, Stage | None] = {"pretrain": None, "sft": "pretrain", "lora": "sft"}
+        return parents[self.stage]
 
 
 DEFAULTS = ("model", "objective", "training")

@@ -54,7 +54,12 @@ def _tracker(name: str, folder: Path, run_name: str) -> Callable[[int, dict[str,
             from torch.utils.tensorboard import SummaryWriter
 
             writer = SummaryWriter(str(folder / "tensorboard"))
-            return lambda step, values: [writer.add_scalar(k, v, step) for k, v in values.items()] and None
+
+            def board(step: int, values: dict[str, float]) -> None:
+                for key, value in values.items():
+                    writer.add_scalar(key, value, step)
+
+            return board
         if name == "mlflow":
             import mlflow
 

@@ -49,6 +49,7 @@ from stickgen_core.training.journal import METRICS, Journal
 Progress = Callable[[str, int, int], None] | None
 RESUME_VARIABLE = "RESUME_FROM_CHECKPOINT"
 AUTO = "auto"
+ENCODER = checkpoints.ENCODER
 
 
 @dataclass(frozen=True)
@@ -189,6 +190,7 @@ class Training:
         self.run, self.work, self.machine, self.origin, self.progress = run, work, machine, origin, progress
         torch.manual_seed(run.training.seed)
         self.base: checkpoints.Base | None = None
+        self.encoder_digest: str | None = corpus.manifest.notes.get(ENCODER)
         self.model, self.statistics = self._starting_model(init_from, statistics)
         self.statistics.require_width(run.model.input_dim)
         self.model.to(machine.device)
@@ -204,7 +206,8 @@ class Training:
             clips[1], run.objective, seed, size, rank=machine.rank, world=machine.world, name="validation", images=images
         )
         self.total, self.warmup = schedule(run, self.batches.steps_per_epoch)
-        self.step, self.best, self.metrics = 0, math.inf, {}
+        self.step, self.best = 0, math.inf
+        self.metrics: dict[str, float] = {}
         self.pending: list[tuple[Step, Tensor, Tensor]] = []
         self.compiled = torch.compile(self.model) if run.training.compile and machine.device.type == "cuda" else self.model
         self.journal: Journal | None = None
@@ -217,7 +220,8 @@ class Training:
                 raise MissingInput(f"{run.name}: adapters need a trained base; give init_from")
             assert statistics is not None  # checkpoint_parents refused it otherwise
             return build_model(run.model, multimodal), statistics
-        parent, parent_run, own, _ = checkpoints.load_model(init_from)
+        parent, parent_run, own, meta = checkpoints.load_model(init_from)
+        _same_encoder(init_from, meta.get(ENCODER), self.encoder_digest)
         if statistics is not None and statistics.digest != own.digest:
             raise ConfigError(
                 f"{run.name}: statistics differ from those of {init_from}; pass None, a fine-tuned model keeps its parent's scale"
@@ -444,7 +448,7 @@ class Training:
             "sampler": {"seed": run.training.seed, "epoch": self.step // per_epoch, "position": self.step % per_epoch},
             "epoch": self.step // per_epoch, "step": self.step, "config": run.model_dump(mode="json"), "config_hash": run.hash,
             "recipe": self.origin.recipe, "parents": self.origin.parents, "base": vars(self.base) if self.base else None, "rng": checkpoints.rng_state(),
-            "statistics": self.statistics.to_dict(), "environment": environment(self.machine), "metrics": dict(self.metrics), "best": self.best,
+            "statistics": self.statistics.to_dict(), ENCODER: self.encoder_digest, "environment": environment(self.machine), "metrics": dict(self.metrics), "best": self.best,
         }  # fmt: skip
 
     def save(self, name: str) -> None:
@@ -476,7 +480,8 @@ class Training:
         }  # fmt: skip
         counts |= {name: self.metrics[name] for name in ("train_loss", "val_loss", "best_val_loss") if name in self.metrics}
         notes = {"metrics": {k: v for k, v in self.metrics.items() if k != "frames_per_s"}, "config_hash": self.run.hash,
-                 "statistics": self.statistics.digest, "base": vars(self.base) if self.base else None}  # fmt: skip
+                 "statistics": self.statistics.digest, ENCODER: self.encoder_digest,
+                 "base": vars(self.base) if self.base else None}  # fmt: skip
         made = {
             "seconds": self.clock.seconds,
             "frames_per_s": self.metrics.get("frames_per_s", 0.0),
@@ -491,6 +496,14 @@ class Training:
         self.work.rename(out)
         shutil.rmtree(old, ignore_errors=True)
         return manifest
+
+
+def _same_encoder(origin: Path, trained: str | None, embedded: str | None) -> None:
+    """A fine-tuned model reads the text vectors that its parent learned to read."""
+    if trained and embedded and trained != embedded:
+        raise ConfigError(
+            f"{origin}: trained with text encoder {trained[:12]}, the corpus is embedded with {embedded[:12]}; embed it with text.encoder of the parent"
+        )
 
 
 def _parent_state(parent: Denoiser, model: Denoiser, adds_images: bool) -> dict[str, Tensor]:

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -77,9 +78,9 @@ def save_statistics(statistics: Statistics, path: Path) -> None:
 
 def load_statistics(path: Path) -> Statistics:
     try:
-        values = json.loads(path.read_text())
+        values: dict[str, Any] = {name: np.array(v) if isinstance(v, list) else v for name, v in json.loads(path.read_text()).items()}
         digest = values.pop("digest")
-        statistics = Statistics(**{name: np.array(v) if isinstance(v, list) else v for name, v in values.items()})
+        statistics = Statistics(**values)
         if statistics.digest != digest:
             raise ValueError("its digest does not match its values")
     except FileNotFoundError:

@@ -1,15 +1,21 @@
 """Stages: weights only from the parent, adapters over a frozen base, and a base that must be the one."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
 
-from stickgen_core.errors import ConfigError, Corrupt, MissingInput
+from stickgen_core.config import load
+from stickgen_core.errors import ConfigError, Corrupt, MissingInput, StickgenError
+from stickgen_core.generation import GenerationConfig
+from stickgen_core.generation.generator import Generator
+from stickgen_core.text.config import TextConfig
+from stickgen_core.text.encoders import encoder_for
 from stickgen_core.training import checkpoints
 from stickgen_core.training.loop import TrainResult, train
 from stickgen_core.training.statistics import load_statistics, motion_statistics, save_statistics
-from tests.core.training.training_factory import WordVectors, swings, tiny_run
+from tests.core.training.training_factory import CONFIGS, WordVectors, swings, tiny_run
 
 torch.set_num_threads(1)
 
@@ -62,6 +68,24 @@ def test_a_lora_checkpoint_holds_adapters_alone_and_its_base_must_be_there(tmp_p
         checkpoints.load_model(folder)
     base_file.write_bytes(kept)
     checkpoints.load_model(folder)
+
+
+def test_a_checkpoint_says_which_text_encoder_it_reads_and_refuses_another(tmp_path: Path) -> None:
+    own = encoder_for(TextConfig(encoder="hashing", hashing_width=64, batch_rows=64))
+    other = encoder_for(TextConfig(encoder="hashing", hashing_width=64, batch_rows=32))
+    generation = load(GenerationConfig, [CONFIGS / "defaults" / "generation.yaml"])
+    vectors, corpus = WordVectors(64), swings(tmp_path / "own", encoder=own.digest)
+    done = train(tiny_run(), corpus, vectors, motion_statistics(corpus), tmp_path / "small_pretrain")
+    assert done.manifest.notes["encoder_digest"] == own.digest != other.digest
+    for name in (checkpoints.BEST, checkpoints.LATEST, checkpoints.RELEASE):
+        (tmp_path / name).mkdir()
+        alone = shutil.copy(done.folder / name, tmp_path / name / name)  # without a manifest beside it
+        Generator.from_checkpoint(alone, generation, TextConfig(), encoder=own)
+        with pytest.raises(StickgenError, match="trained with text encoder"):
+            Generator.from_checkpoint(alone, generation, TextConfig(), encoder=other)
+    foreign = swings(tmp_path / "other", encoder=other.digest)
+    with pytest.raises(ConfigError, match="the corpus is embedded with"):
+        train(tiny_run(stage="sft"), foreign, vectors, None, tmp_path / "small_sft", init_from=done.folder)
 
 
 def test_adapters_need_a_base_and_scratch_needs_statistics(tmp_path: Path) -> None:

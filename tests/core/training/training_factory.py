@@ -52,8 +52,8 @@ class WordVectors:
         return found / np.linalg.norm(found, axis=1, keepdims=True)
 
 
-def corpus_of(folder: Path, clips: list[Clip], validation: int = 0) -> Corpus:
-    """A corpus with `split` (the last clips validate) and `text_keys` (the text itself is its key)."""
+def corpus_of(folder: Path, clips: list[Clip], validation: int = 0, encoder: str | None = None) -> Corpus:
+    """A corpus with `split` (the last clips validate) and `text_keys` (the text itself is its key), embedded by `encoder`."""
     with CorpusWriter(folder / "all", shards=folder / "shards", name="made") as writer:
         for clip in clips:
             writer.add(clip)
@@ -61,11 +61,14 @@ def corpus_of(folder: Path, clips: list[Clip], validation: int = 0) -> Corpus:
     held = {clip.id for clip in clips[len(clips) - validation :]}
     split = ["val" if clip_id in held else "train" for clip_id in corpus.ids]
     keys = [[t.text for t in corpus.texts(n)] for n in range(len(corpus))]
+    notes = {"encoder_digest": encoder} if encoder else None
     annotations = {"split": pa.array(split), "text_keys": pa.array(keys, pa.list_(pa.string()))}
-    return corpus.select(np.arange(len(corpus)), folder / "embedded", "curated/made", "made", annotations=annotations)
+    return corpus.select(np.arange(len(corpus)), folder / "embedded", "curated/made", "made", annotations=annotations, notes=notes)
 
 
-def swings(folder: Path, count: int = 24, kinds: int = 8, validation: int = 4, frames: tuple[int, int] = (28, 60)) -> Corpus:
+def swings(
+    folder: Path, count: int = 24, kinds: int = 8, validation: int = 4, frames: tuple[int, int] = (28, 60), encoder: str | None = None
+) -> Corpus:
     """Clips of `kinds` texts, each its own rate and arm, of mixed lengths."""
     clips = []
     for n in range(count):
@@ -73,7 +76,7 @@ def swings(folder: Path, count: int = 24, kinds: int = 8, validation: int = 4, f
         draw = generator("swing", n)
         joints = arm_raised(int(draw.integers(*frames)), 0.5 + 0.4 * (kind // 2), ARMS[kind % 2], draw.uniform(0, 6), 1 + n % 2)
         clips.append(clip_of(f"made/{n:03d}", joints, f"text {kind}", kind))
-    return corpus_of(folder, clips, validation)
+    return corpus_of(folder, clips, validation, encoder)
 
 
 def tiny_run(*overrides: str, stage: str = "pretrain", variant: str = "small") -> RunConfig:
