@@ -221,7 +221,10 @@ def clip_counts(present: np.ndarray, actions: np.ndarray, hidden: bool) -> Count
 
 
 class ImageSource(Protocol):
-    """Adds rendered views to a batch, each of its own clip."""
+    """Adds rendered views to a batch, each of its own clip; `digest` says which views."""
+
+    @property
+    def digest(self) -> str: ...
 
     def attached(self, batch: Batch, seed: int, epoch: int) -> Batch: ...
 

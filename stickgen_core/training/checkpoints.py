@@ -28,7 +28,7 @@ from stickgen_core.model.lora import merged_state
 from stickgen_core.model.normalise import Statistics
 from stickgen_core.records.digests import digest_fields
 from stickgen_core.records.publish import publishing
-from stickgen_core.training.config import RunConfig
+from stickgen_core.training.config import RunConfig, recorded_run
 
 LATEST, PREVIOUS, BEST, RELEASE = "model_checkpoint.pth", "model_checkpoint_previous.pth", "model_checkpoint_best.pth", "model.safetensors"
 FORMAT = 1
@@ -170,7 +170,7 @@ def load_model(
         state, run, statistics, meta = _read_release(file)
     else:
         payload = read(file)
-        state, run = weights_of(file.parent, payload, averaged), RunConfig.model_validate(payload["config"])
+        state, run = weights_of(file.parent, payload, averaged), recorded_run(payload["config"], file)
         statistics = Statistics.from_dict(payload["statistics"])
         meta = {k: v for k, v in payload.items() if k not in ("model_state_dict", "ema", "optimizer_state_dict", "statistics")}
     model = build_model(run.model, run.data.use_parallax_augmentation)
@@ -232,4 +232,4 @@ def _read_release(path: Path) -> tuple[dict[str, Tensor], RunConfig, Statistics,
     arrays = {name: tensors.pop(f"statistics.{name}").numpy() for name in Statistics.ARRAYS}
     state = {name.removeprefix("model."): value for name, value in tensors.items()}
     statistics = Statistics(**arrays, **header["statistics"])
-    return state, RunConfig.model_validate(header["config"]), statistics, header
+    return state, recorded_run(header["config"], path), statistics, header

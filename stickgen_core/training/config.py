@@ -1,7 +1,8 @@
 """One training run: which model, objective, data and schedule. Files of configs/, merged, validated once."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -21,9 +22,12 @@ TRAINING_VERSION = 1
 MACHINE_KEYS = {
     "training": (
         "device", "threads", "compile", "num_workers", "prefetch_factor", "log_every_steps", "save_every_steps", "keep_last", "resume_from",
-        "max_train_hours", "trackers", "tolerance",
+        "max_train_hours", "trackers",
     )
 }  # fmt: skip
+
+# Keys of MACHINE_KEYS that older checkpoints may still carry.
+RETIRED_KEYS = {"training": ("tolerance",)}
 
 
 class DataConfig(Section):
@@ -33,7 +37,10 @@ class DataConfig(Section):
     token_budget        most tokens (frames x people, padding included) of one micro-batch
     bucket_batches      clips are sorted by length inside windows of this many optimiser steps
     pad_to_multiple     padded length of a micro-batch; larger keeps the number of shapes low for a compiler
-    use_parallax_augmentation, parallax_root, parallax_image_size, image_backend   the multimodal model and its pictures
+    use_parallax_augmentation   the multimodal model, conditioned on rendered views of its clips
+    parallax_root               the folder of those views, as rendering wrote it
+    parallax_image_size         height and width that a view is scaled to
+    image_backend               what decodes it
     sources, actions, styles   a corpus query: train only on these (empty means all)
     """
 
@@ -44,7 +51,7 @@ class DataConfig(Section):
     pad_to_multiple: int = Field(ge=1)
     use_parallax_augmentation: bool
     parallax_root: str
-    parallax_image_size: tuple[int, int]
+    parallax_image_size: tuple[Annotated[int, Field(ge=16)], Annotated[int, Field(ge=16)]]
     image_backend: Literal["pil"]
     sources: tuple[str, ...] = ()
     actions: tuple[int, ...] = ()
@@ -59,7 +66,7 @@ class TrainingConfig(Section):
     ema_warmup                            decay is min(ema_decay, (1+n)/(ema_warmup+n)) after n steps
     spike_factor                          a validation loss of this many times the best stops the run as diverged
     device                                auto | cpu | cuda | mps
-    tolerance                             relative difference that is accepted between two machines
+    max_train_hours                       a run whose estimate, measured before its first step, is longer is refused
     """
 
     seed: int
@@ -87,7 +94,6 @@ class TrainingConfig(Section):
     device: Literal["auto", "cpu", "cuda", "mps"]
     threads: int | None = Field(default=None, ge=1)
     deterministic: bool
-    tolerance: float = Field(ge=0)
     compile: bool
     num_workers: int = Field(ge=0)
     prefetch_factor: int = Field(ge=1)
@@ -136,6 +142,13 @@ class RunConfig(Section):
         """The stage whose weights this one starts from."""
         parents: dict[Stage, Stage | None] = {"pretrain": None, "sft": "pretrain", "lora": "sft"}
         return parents[self.stage]
+
+
+def recorded_run(values: Mapping[str, Any], origin: Path) -> RunConfig:
+    """The configuration in a checkpoint; keys that have since been retired, none of which decided a weight, are left out."""
+    kept = {section: {k: v for k, v in value.items() if k not in RETIRED_KEYS.get(section, ())} if isinstance(value, Mapping) else value
+            for section, value in values.items()}  # fmt: skip
+    return _validated(kept, str(origin))
 
 
 DEFAULTS = ("model", "objective", "training")

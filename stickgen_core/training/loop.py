@@ -42,8 +42,10 @@ from stickgen_core.training.batches import (
     to_device,
 )
 from stickgen_core.training.config import RunConfig
+from stickgen_core.training.cost import estimate, seconds_per_step
 from stickgen_core.training.devices import Machine, environment, machine_for
 from stickgen_core.training.ema import Ema
+from stickgen_core.training.images import ParallaxImages
 from stickgen_core.training.journal import METRICS, Journal
 
 Progress = Callable[[str, int, int], None] | None
@@ -151,6 +153,7 @@ def train(
 
     statistics             of the pretraining corpus; None with `init_from`, whose scale a fine-tuned model keeps
     resume                 "auto" goes on with this very run if it was interrupted; a path goes on from that file; None starts afresh
+    images                 of the clips; by default those of data.parallax_root, where data.use_parallax_augmentation asks for them
     max_steps              pause after this many steps of this call
     name, recipe, parents  the manifest's, where a caller keeps them; by default those of the run and of what it reads
     stopping               asked after each step, like SIGTERM: true saves and returns
@@ -171,8 +174,11 @@ def train(
         if machine.first:
             held.enter_context(exclusively(lock))
         try:
+            if images is None and run.data.use_parallax_augmentation:
+                images = ParallaxImages.open(run, corpus)
             training = Training(run, corpus, vectors, statistics, work, machine, init_from, origin, progress, images)
             training.resume(resume)
+            training.refuse_too_long()
             return training.go(out, stop, max_steps)
         except torch.OutOfMemoryError as error:
             raise StickgenError(
@@ -190,6 +196,7 @@ class Training:
         self.run, self.work, self.machine, self.origin, self.progress = run, work, machine, origin, progress
         torch.manual_seed(run.training.seed)
         self.base: checkpoints.Base | None = None
+        self.images_digest = images.digest if images is not None else None
         self.encoder_digest: str | None = corpus.manifest.notes.get(ENCODER)
         self.model, self.statistics = self._starting_model(init_from, statistics)
         self.statistics.require_width(run.model.input_dim)
@@ -268,6 +275,15 @@ class Training:
             if found:
                 self.journal.say(f"resumed {found[0].name} at step {self.step} of {self.total}")
 
+    def refuse_too_long(self) -> None:
+        """Measure a step where `training.max_train_hours` is set, and refuse what is left of the run if it would take longer."""
+        limit = self.run.training.max_train_hours
+        if limit is not None and self.step < self.total:
+            clips = self.batches.clips
+            seconds = seconds_per_step(self.run, float(clips.frames.mean()), float(clips.actors.mean()), self.machine.device)
+            estimate(self.total - self.step, seconds / self.machine.world, sum(p.numel() for p in self.params),
+                     sum(p.numel() for p in self.model.parameters()), max_hours=limit)  # fmt: skip
+
     def _differs(self, payload: Mapping[str, Any]) -> str:
         """Why a checkpoint is not a state of this run, or nothing."""
         if payload.get("recipe") != self.origin.recipe:
@@ -275,6 +291,8 @@ class Training:
         for name, digest in self.origin.parents.items():
             if payload["parents"].get(name) != digest:
                 return f"it was made from another {name} ({str(payload['parents'].get(name))[:12]}, now {digest[:12]})"
+        if payload.get("images") != self.images_digest:
+            return "it was made with other parallax pictures"
         return ""
 
     def _warn(self, text: str) -> None:
@@ -448,7 +466,7 @@ class Training:
             "sampler": {"seed": run.training.seed, "epoch": self.step // per_epoch, "position": self.step % per_epoch},
             "epoch": self.step // per_epoch, "step": self.step, "config": run.model_dump(mode="json"), "config_hash": run.hash,
             "recipe": self.origin.recipe, "parents": self.origin.parents, "base": vars(self.base) if self.base else None, "rng": checkpoints.rng_state(),
-            "statistics": self.statistics.to_dict(), ENCODER: self.encoder_digest, "environment": environment(self.machine), "metrics": dict(self.metrics), "best": self.best,
+            "statistics": self.statistics.to_dict(), ENCODER: self.encoder_digest, "images": self.images_digest, "environment": environment(self.machine), "metrics": dict(self.metrics), "best": self.best,
         }  # fmt: skip
 
     def save(self, name: str) -> None:
@@ -481,7 +499,7 @@ class Training:
         counts |= {name: self.metrics[name] for name in ("train_loss", "val_loss", "best_val_loss") if name in self.metrics}
         notes = {"metrics": {k: v for k, v in self.metrics.items() if k != "frames_per_s"}, "config_hash": self.run.hash,
                  "statistics": self.statistics.digest, ENCODER: self.encoder_digest,
-                 "base": vars(self.base) if self.base else None}  # fmt: skip
+                 "images": self.images_digest, "base": vars(self.base) if self.base else None}  # fmt: skip
         made = {
             "seconds": self.clock.seconds,
             "frames_per_s": self.metrics.get("frames_per_s", 0.0),
