@@ -8,6 +8,7 @@ from stickgen_core.curation.config import CurationConfig
 from stickgen_core.curation.curating import CURATE_VERSION, curate
 from stickgen_core.curation.leaks import find_leaks
 from stickgen_core.curation.merging import MERGE_VERSION, merge
+from stickgen_core.curation.official import forced_tests
 from stickgen_core.curation.statistics import curation_statistics, merge_statistics, write_statistics
 from stickgen_core.errors import MissingInput
 from stickgen_core.records.digests import digest_file
@@ -47,6 +48,7 @@ def _merged(settings: Settings) -> Step:
             Check(
                 "nothing_leaks", "No performance, motion or near copy of one is on both sides of a split.", partial(_nothing_leaks, config)
             ),
+            Check("official_tests_known", "The test lists of the benchmarks are in their folders.", _official_tests_known, stops=False),
             Check("balance_as_asked", "The cap on a source's share was not relaxed.", _balance_as_asked, stops=False),
         ),
         show=lambda manifest, folder: {**overview(folder), **_splits(folder), **drops(folder)},
@@ -62,6 +64,7 @@ def _make_merged(settings: Settings, work: Work) -> None:
     places = settings.places
     corpora = [Corpus.open(places.canonical(name)) for name in settings.registry]
     merged = merge(corpora, settings.config.curation, work.folder, shards=places.shards, cache=places.data / "measurements",
+                   forced=forced_tests(settings.registry, places.raw_of, settings.config.curation.splits),
                    train_only=_train_only(settings), name=work.key, progress=work.progress)  # fmt: skip
     write_statistics(places.merged_stats, merge_statistics(merged))
 
@@ -75,6 +78,11 @@ def _nothing_leaks(config: CurationConfig, manifest: Manifest, folder: Path, fre
     measured = {leak.kind: leak.count for leak in leaks} | {"limit": 0}
     text = "; ".join(f"{leak.count} {leak.kind}: {leak.example}" for leak in blocking) or "none (equal captions are counted, not refused)"
     return Verdict(not blocking, text, measured)
+
+
+def _official_tests_known(manifest: Manifest, folder: Path, fresh: bool) -> Verdict:
+    warnings = list(manifest.notes["splits"]["warnings"])
+    return Verdict(not warnings, "; ".join(warnings) or "known", {"unknown": len(warnings), "limit": 0})
 
 
 def _balance_as_asked(manifest: Manifest, folder: Path, fresh: bool) -> Verdict:
