@@ -20,7 +20,7 @@ from stickgen_core.training.config import RunConfig
 COPIES_WHILE_TRAINING = 5
 COPIES_IN_CHECKPOINT = 4
 # Enough to measure a CPU, whose speed hardly depends on the batch, without waiting minutes for the large model.
-MOST_TOKENS_ON_CPU = 1024
+MOST_TOKENS_ON_CPU = 512
 
 
 def training_flops(model: Denoiser, frames: int) -> float:
@@ -67,7 +67,7 @@ def seconds_per_step(run: RunConfig, mean_frames: float, mean_actors: float, dev
         model.to(device).train()
         objective = Objective(run.objective, Normaliser(plain_statistics(run.model.input_dim, run.data.fps), device))
         target, shown, draws, counts = random_step(run, clips, frames, actors, device)
-        optimiser = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=0.0)
+        optimiser = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=0.0, fused=device.type != "mps")
         marks = []
         for _ in range(2):
             marks = [_now(device)]
