@@ -199,16 +199,17 @@ def run_from_file(path: Path, configs: Path, profile: str, overrides: tuple[str,
 
 
 def _profile_values(configs: Path, profile: str, variant: Any, stage: Any) -> dict[str, Any]:
-    """What a profile shrinks: its `all` section, then the variant's, then the stage's."""
+    """What a profile shrinks: its `all` section, then the variant's, then the stage's, then that one run's."""
     path = configs / "runs" / f"{profile}.yaml"
     if not path.exists():
         return {}
     found = read_yaml(path)
-    unknown = sorted(set(found) - {"all", *VARIANTS, *STAGES})
+    runs = [f"{one}_{other}" for one in VARIANTS for other in STAGES]
+    unknown = sorted(set(found) - {"all", *VARIANTS, *STAGES, *runs})
     if unknown:
-        raise ConfigError(f"{path}: unknown key {unknown[0]!r} (valid here: all, {', '.join((*VARIANTS, *STAGES))})")
+        raise ConfigError(f"{path}: unknown key {unknown[0]!r} (valid here: all, {', '.join((*VARIANTS, *STAGES, *runs))})")
     values: dict[str, Any] = {}
-    for key in ("all", variant, stage):
+    for key in ("all", variant, stage, f"{variant}_{stage}"):
         values = merge(values, found.get(key) or {})
     return values
 
