@@ -85,14 +85,15 @@ def sweep(folder: Path) -> int:
     removed = 0
     for entry in folder.glob(f".*{TEMPORARY_SUFFIX}"):
         owner = entry.name.split(".")[-3]
-        if owner.isdigit() and _alive(int(owner)):
+        if owner.isdigit() and alive(int(owner)):
             continue
         shutil.rmtree(entry) if entry.is_dir() else entry.unlink(missing_ok=True)
         removed += 1
     return removed
 
 
-def _alive(pid: int) -> bool:
+def alive(pid: int) -> bool:
+    """Whether a process of this machine is running."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

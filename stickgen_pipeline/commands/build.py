@@ -17,7 +17,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from stickgen_core.errors import StickgenError
 from stickgen_core.records.manifest import read_manifest
-from stickgen_core.records.publish import exclusively
+from stickgen_core.records.publish import alive, exclusively
 from stickgen_core.settings import Settings
 from stickgen_pipeline.commands.common import duration, settings_of, size, table
 from stickgen_pipeline.definitions import build_definitions
@@ -110,19 +110,9 @@ def bury_the_dead(home: dg.DagsterInstance) -> None:
     """Builds that were killed still read as running and hold their place in a pool; nobody else can tell that they are gone."""
     for run in home.get_runs(filters=dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING])):
         owner = run.tags.get(OWNER_TAG, "")
-        if owner.isdigit() and not Path(f"/proc/{owner}").exists() and not _alive(int(owner)):
+        if owner.isdigit() and not Path(f"/proc/{owner}").exists() and not alive(int(owner)):
             home.report_run_failed(run, "the process of this build was killed")
             home.event_log_storage.free_concurrency_slots_for_run(run.run_id)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def run(definitions: dg.Definitions, home: dg.DagsterInstance, tally: Tally, todo: list[Step], options: argparse.Namespace) -> None:
