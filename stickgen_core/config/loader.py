@@ -138,8 +138,11 @@ def _unwrap(annotation: Any) -> Any:
 
 
 def dump_yaml(config: BaseModel) -> str:
-    """The resolved configuration, every default written out, in declaration order."""
-    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=120)
+    """The resolved configuration, every default written out, in declaration order.
+
+    Other scripts are escaped: YAML folds some of their characters, such as U+0085, when they stand unescaped.
+    """
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, width=120)
 
 
 def config_hash(config: BaseModel) -> str:

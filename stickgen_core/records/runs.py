@@ -90,7 +90,7 @@ class Run:
         return values
 
     def _write(self, values: Mapping[str, Any]) -> None:
-        publish_text(self.folder / METADATA_NAME, yaml.safe_dump(dict(values), sort_keys=False, allow_unicode=True))
+        publish_text(self.folder / METADATA_NAME, yaml.safe_dump(dict(values), sort_keys=False))
 
 
 def _fresh_folder(outputs: Path, base: str) -> Path:

@@ -1,7 +1,7 @@
 """Configuration refuses what it does not know, says what was meant, and hashes by value."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from stickgen_core.config import Section, config_hash, dump_yaml, load, parse_override
@@ -66,6 +66,8 @@ def test_sections_are_frozen():
 
 
 @given(rate=st.floats(1e-6, 1, allow_nan=False), name=st.text(max_size=5))
+@example(rate=1.0, name="\x85")
+@example(rate=1.0, name="\u2028\ufeff\r")
 def test_a_saved_configuration_loads_to_the_same_hash(tmp_path_factory, rate, name):
     config = Root(training=Optimiser(learning_rate=rate), name=name)
     path = tmp_path_factory.mktemp("saved") / "config.yaml"
