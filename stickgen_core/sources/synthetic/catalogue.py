@@ -95,9 +95,15 @@ class Catalogue(Section):
 
     @cached_property
     def action_names(self) -> frozenset[str]:
-        """Every action that some move can show."""
-        postures = {name for p in self.postures.values() for name in (p.into, p.hold, p.outof)}
-        return frozenset({g.action for g in self.gestures.values()} | {g.action for g in self.gaits.values()} | postures)
+        """Every action that some move can show; the last two take two people."""
+        return frozenset().union(*(self.actions_of(n) for n in (*self.gestures, *self.gaits, *self.postures)), {"shake_hands", "hug"})
+
+    def actions_of(self, move: str) -> frozenset[str]:
+        """What a move shows: one action, or a posture's three."""
+        posture = self.postures.get(move)
+        if posture:
+            return frozenset((posture.into, posture.hold, posture.outof))
+        return frozenset({(self.gestures.get(move) or self.gaits[move]).action})
 
 
 @lru_cache(maxsize=4)

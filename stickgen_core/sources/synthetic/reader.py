@@ -1,7 +1,8 @@
 """The synthetic source as a reader: clip i comes from (seed, i) alone, in blocks, from no files at all."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from stickgen_core.config import Section
-from stickgen_core.errors import BadRecording
+from stickgen_core.errors import BadRecording, ConfigError
 from stickgen_core.records.seeds import generator
 from stickgen_core.sources.actions import load_actions
 from stickgen_core.sources.reader import Discovery, Unit
@@ -18,8 +19,16 @@ from stickgen_core.sources.registry import SourceSpec
 from stickgen_core.sources.synthetic.acts import Act
 from stickgen_core.sources.synthetic.camera import draw_shot
 from stickgen_core.sources.synthetic.captions import captions
+from stickgen_core.sources.synthetic.catalogue import Catalogue
 from stickgen_core.sources.synthetic.checks import faults
-from stickgen_core.sources.synthetic.scene import Scene, draw_minimal_pair, draw_scene, matching_rule, moves_of
+from stickgen_core.sources.synthetic.scene import (
+    Scene,
+    SceneConfig,
+    draw_minimal_pair,
+    draw_scene,
+    matching_rule,
+    moves_of,
+)
 from stickgen_core.sources.synthetic.stage import Played, play
 from stickgen_core.sources.synthetic.truth import untrue
 from stickgen_core.sources.synthetic.words import grammar
@@ -31,7 +40,9 @@ ATTEMPTS = 12
 class SyntheticOptions(Section):
     """`options` of configs/datasets/synthetic.yaml.
 
-    clips   how many in all      block   clips in one unit      min_s, max_s   what scenes are drawn to last, roughly
+    clips     how many in all      block   clips in one unit      min_s, max_s   what scenes are drawn to last, roughly
+    actions   what ordinary scenes are drawn from, none for all; the held-out pairs are the same either way
+    kinds     shares of single, sequence, overlap, pair and trio, none for those of configs/synthetic/scenes.yaml
     """
 
     clips: int = Field(gt=0)
@@ -39,6 +50,20 @@ class SyntheticOptions(Section):
     block: int = Field(gt=0)
     min_s: float = Field(gt=0)
     max_s: float = Field(gt=0)
+    actions: tuple[str, ...] = ()
+    kinds: Mapping[str, float] = Field(default_factory=dict)
+
+
+def narrowed(config: SceneConfig, moves: Catalogue, options: SyntheticOptions) -> SceneConfig:
+    """What scenes are drawn from, after the options; a name that nothing answers to is an error."""
+    for key, given, known in (("actions", options.actions, moves.action_names), ("kinds", tuple(options.kinds), tuple(config.kinds))):
+        for name in given:
+            if name not in known:
+                near = get_close_matches(name, known, 1)
+                raise ConfigError(f"synthetic {key}: {name!r} is unknown" + (f"; did you mean {near[0]!r}?" if near else ""))
+    if options.kinds and abs(sum(options.kinds.values()) - 1) > 1e-9:
+        raise ConfigError(f"synthetic kinds: shares add up to {sum(options.kinds.values()):g}, expected 1")
+    return config.model_copy(update={"actions": options.actions, "kinds": dict(options.kinds) or config.kinds})
 
 
 class SyntheticReader:
@@ -49,7 +74,8 @@ class SyntheticReader:
     def __init__(self, spec: SourceSpec) -> None:
         self.spec = spec
         self.options = SyntheticOptions.model_validate(dict(spec.options))
-        self.moves, self.config = moves_of()
+        self.moves, config = moves_of()
+        self.config = narrowed(config, self.moves, self.options)
         self.words = grammar()
         self.ids = load_actions().ids
 

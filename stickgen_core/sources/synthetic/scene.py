@@ -1,6 +1,6 @@
 """What happens in a clip, drawn from its own generator: who does which acts when, and which compositions are held out."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -17,7 +17,9 @@ _OTHER = {"left": "right", "right": "left"}
 _FLIPPED_PATH = {"left": "right", "right": "left", "circle_left": "circle_right", "circle_right": "circle_left"}
 # Gaits below which the arms are free for something else.
 _CARRIERS = ("walk", "walk_backward", "jog", "sidestep", "tiptoe", "march", "run")
-TOGETHER = ("shake_hands", "high_five", "hug", "give", "push", "follow", "circle", "meet")
+# What two people do together, and the action that it shows.
+TOGETHER = {"shake_hands": "shake_hands", "high_five": "shake_hands", "hug": "hug", "give": "give",
+            "push": "push", "follow": "walk", "circle": "walk", "meet": "walk"}  # fmt: skip
 
 
 class Style(Section):
@@ -38,7 +40,7 @@ class HeldOut(Section):
 
 
 class SceneConfig(Section):
-    """configs/synthetic/scenes.yaml."""
+    """configs/synthetic/scenes.yaml. actions: what ordinary scenes are drawn from; none means every action."""
 
     kinds: Mapping[str, float]
     pair_every: int
@@ -48,6 +50,7 @@ class SceneConfig(Section):
     fps: float
     styles: Mapping[str, Style]
     held_out: tuple[HeldOut, ...]
+    actions: tuple[str, ...] = ()
 
 
 @lru_cache(maxsize=4)
@@ -79,10 +82,11 @@ class Scene:
 
 
 class Drawer:
-    """Draws acts and scenes from one generator; nothing else is random."""
+    """Draws acts and scenes from one generator; nothing else is random. With `config.actions` it draws moves of these actions only."""
 
     def __init__(self, rng: np.random.Generator, moves: Catalogue, config: SceneConfig, seconds: tuple[float, float]) -> None:
         self.rng, self.moves, self.config, self.seconds = rng, moves, config, seconds
+        self.actions = frozenset(config.actions or moves.action_names)
         self.by_action: dict[str, list[tuple[str, str]]] = {}
         for kind, table in (("gesture", moves.gestures), ("gait", moves.gaits)):
             for name, move in table.items():
@@ -92,6 +96,11 @@ class Drawer:
                 self.by_action.setdefault(getattr(posture, kind), []).append((kind, name))
         self.by_action["shake_hands"] = [("together", "shake_hands"), ("together", "high_five")]
         self.by_action["hug"] = [("together", "hug")]
+        self.by_action = {action: ways for action, ways in self.by_action.items() if action in self.actions}
+
+    def wanted(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Those moves whose action is drawn; what has several actions, as a posture, must have them all."""
+        return tuple(name for name in names if self.moves.actions_of(name) <= self.actions)
 
     def pick(self, values: Any) -> Any:
         return values[int(self.rng.integers(len(values)))]
@@ -167,13 +176,14 @@ class Drawer:
 
     def overlap(self, gesture: str | None = None, gait: str | None = None, **fixed: Any) -> tuple[tuple[Act, ...], float]:
         """A gesture of the arms on top of a gait, or in a posture that is kept."""
-        names = [n for n, g in self.moves.gestures.items() if g.uses == "arms"]
+        names = self.wanted(n for n, g in self.moves.gestures.items() if g.uses == "arms")
         top = self.act("gesture", gesture or self.pick(names), **fixed)
-        if gait is None and self.rng.random() < 0.2:
-            low = self.act("hold", self.pick(("sit", "sit_floor", "kneel")))
+        kept = self.wanted(("sit", "sit_floor", "kneel"))
+        if gait is None and kept and self.rng.random() < 0.2:
+            low = self.act("hold", self.pick(kept))
             seconds = self.length(top) + 0.8
             return (replace(low.at(0.0, seconds), below=True), top.at(0.3, seconds - 0.4)), seconds
-        low = self.act("gait", gait or self.pick(_CARRIERS), plain=True)
+        low = self.act("gait", gait or self.pick(self.wanted(_CARRIERS)), plain=True)
         way = self.moves.gaits[low.move]
         need = self.length(top) + 0.5
         low = replace(low, count=max(4, int(np.ceil(need / (way.step_s * low.factor)))), below=True)
@@ -188,8 +198,10 @@ class Drawer:
         """Two or three different acts that can follow each other on foot, now and then ending in a posture."""
         count = 2 if self.rng.random() < 0.75 else 3
         acts: list[Act] = []
-        pool = [("gesture", n) for n, g in self.moves.gestures.items() if g.uses != "none" and g.profile != "climb" and n != "put_down"]
-        pool += [("gait", n) for n, g in self.moves.gaits.items() if not g.tumble and not g.crawl] * 2
+        gestures = [n for n, g in self.moves.gestures.items() if g.uses != "none" and g.profile != "climb" and n != "put_down"]
+        pool = [("gesture", n) for n in self.wanted(gestures)]
+        pool += [("gait", n) for n in self.wanted(n for n, g in self.moves.gaits.items() if not g.tumble and not g.crawl)] * 2
+        postures = self.wanted(self.moves.postures)
         while len(acts) < count:
             kind, name = self.pick(pool)
             if name not in [a.move for a in acts]:
@@ -199,10 +211,10 @@ class Drawer:
                 if kind == "gait" and act.count > 6:
                     act = replace(act, count=int(self.rng.integers(4, 7)))
                 acts.append(act)
-        if self.rng.random() < 0.22:
-            acts[-1] = self.act("into", self.pick(tuple(self.moves.postures)))
-        elif self.rng.random() < 0.12:
-            acts[0] = self.act("outof", self.pick(tuple(self.moves.postures)))
+        if postures and self.rng.random() < 0.22:
+            acts[-1] = self.act("into", self.pick(postures))
+        elif postures and self.rng.random() < 0.12:
+            acts[0] = self.act("outof", self.pick(postures))
         return acts
 
     def style(self) -> str | None:
@@ -242,11 +254,11 @@ def _facing(draw: Drawer, distance: float) -> list[tuple[float, float, float]]:
 
 def _standing_gesture(draw: Drawer) -> Act:
     names = [n for n, g in draw.moves.gestures.items() if g.uses != "none" and g.profile != "climb"]
-    return draw.act("gesture", draw.pick(names))
+    return draw.act("gesture", draw.pick(draw.wanted(names)))
 
 
 def _pair(draw: Drawer, script: str | None = None) -> Scene:
-    script = script or draw.pick((*TOGETHER, "same", "other", "other"))
+    script = script or draw.pick((*(s for s, action in TOGETHER.items() if action in draw.actions), "same", "other", "other"))
     if script in ("same", "other"):
         places = _facing(draw, float(draw.rng.uniform(1.4, 2.2)))
         first = _standing_gesture(draw)
@@ -300,7 +312,7 @@ def _scripted(draw: Drawer, script: str) -> Scene:
 
 def _trio(draw: Drawer) -> Scene:
     x, z, h = draw.place()
-    if draw.rng.random() < 0.4:
+    if "walk" in draw.actions and draw.rng.random() < 0.4:
         walk = draw.act("gait", "walk", path="straight", count=int(draw.rng.integers(4, 8)))
         seconds = draw.length(walk)
         people = [
