@@ -112,6 +112,14 @@ def _graph(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     )
 
 
+    trace = _command(commands, "trace", "lineage:trace", "from an artefact, a checkpoint or a table cell back to raw files")
+    trace.add_argument("artefact", help="small_sft, corpus/merged, corpus/merged@DIGEST, release/stickgen_bench#small_sft/kid")
+    trace.add_argument("-o", "--output", default=None, help="a file that ends in .svg (figure), .json or .txt")
+    trace.add_argument("--files", action="store_true", help="list every raw file with its SHA-256")
+    lineage = _group(commands, "lineage", "the record of what was made from what")
+    _command(lineage, "rebuild", "lineage:rebuild", "restore the UI's history from manifests, for instance after its database was lost")
+
+
 def _corpus(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     what = _group(commands, "corpus", "look into a corpus, check it, change its layout")
     where = "a step (canonical/amass, corpus/merged) or a folder"
@@ -137,11 +145,23 @@ def _corpus(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     compact.add_argument("corpus", help=where)
     sweep = _command(what, "sweep", "corpus:sweep", "remove shards that no corpus points to")
     sweep.add_argument("--grace-h", type=float, default=None, help="leave shards younger than this")
+    withdraw = _command(what, "withdraw", "corpus:withdraw", "take a source out of everything, for licence reasons; leaves a tombstone")
+    withdraw.add_argument("source", help="a data set, such as babel")
+    withdraw.add_argument("--reason", required=True, help="why; kept in the tombstone")
+    reinstate = _command(what, "reinstate", "corpus:reinstate", "lift a withdrawal: the next build reads the source again")
+    reinstate.add_argument("source")
     migrate = _command(what, "migrate", "corpus:migrate", "bring an old schema version up to date")
     migrate.add_argument("corpus", help=where)
     export = _command(commands, "export-pt", "corpus:export_pt", "write the documented .pt file (a list of dicts) of a corpus")
-    export.add_argument("corpus", help=where)
-    export.add_argument("-o", "--output", default=None, help="default: beside the folder, or canonical.pt inside it")
+    export.add_argument("corpus", nargs="+", help=f"{where}; several make one combined file")
+    export.add_argument("-o", "--output", default=None, help="default: beside the folder, or canonical.pt inside it; train_data.pt, ...")
+    export.add_argument("--split", choices=("train", "val", "test"), default=None, help="only clips of this split")
+    export.add_argument("--joints", action="store_true", help="also the 3D joints, so that import-pt gives the same clips back")
+    importing = _command(commands, "import-pt", "corpus:import_pt", "make a corpus of a .pt file (a list of dicts with motion)")
+    importing.add_argument("file")
+    importing.add_argument("--source", required=True, help="name for samples that do not name their own")
+    importing.add_argument("--licence", required=True, help="licence of samples that do not name their own")
+    importing.add_argument("-o", "--output", default=None, help="folder; default: imported/<source> below the data root")
 
 
 def _models(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -7,7 +7,8 @@ from typing import Literal
 
 from stickgen_core.errors import Corrupt, MissingInput, StickgenError
 from stickgen_core.records.manifest import Manifest, find_manifest, read_manifest
-from stickgen_pipeline.steps import Receipt, Step, Steps, in_order
+from stickgen_pipeline import gates
+from stickgen_pipeline.steps import Receipt, Step, Steps, in_order, place_of
 
 State = Literal["current", "stale", "missing"]
 
@@ -33,8 +34,8 @@ def freshness(steps: Steps, state: Path) -> dict[str, Freshness]:
 def _one(step: Step, above: dict[str, Freshness], state: Path) -> Freshness:
     manifest, receipt = find_manifest(step.folder), Receipt.find(step, state)
     if manifest is None or receipt is None:
-        return Freshness(step, "missing", (_why_missing(step),), None)
-    reasons = list(_own_reasons(step, receipt))
+        return Freshness(step, "missing", (_why_missing(step), *_gate_reasons(step, state)), None)
+    reasons = [*_own_reasons(step, receipt), *_gate_reasons(step, state)]
     for parent in step.parents:
         parent_now = above[parent]
         if parent_now.manifest is None:
@@ -63,6 +64,14 @@ def _own_reasons(step: Step, receipt: Receipt) -> Iterable[str]:
         return
     if receipt.recipe != recipe:
         yield "files changed" if step.observe is not None else "code or configuration changed"
+
+
+def _gate_reasons(step: Step, state: Path) -> Iterable[str]:
+    refused = gates.refusal(place_of(step, state))
+    if refused:
+        yield f"the last attempt was refused by {'; '.join(refused['reasons'])}"
+    elif gates.unproven(place_of(step, state)):
+        yield "made, but killed before its gates were passed"
 
 
 @dataclass(frozen=True)

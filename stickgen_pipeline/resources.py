@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from stickgen_pipeline.compute.worker import WorkerProcess
-from stickgen_pipeline.steps import Costs, Outcome, Progress, Step
+from stickgen_pipeline.steps import Costs, Outcome, Progress, Step, Witness
 
 if TYPE_CHECKING:
     from stickgen_core.settings import Settings
@@ -30,6 +30,7 @@ class Bench:
     state: Path
     costs: Costs
     watcher: Watcher | None = None
+    witness: Witness | None = None
 
     def progress_of(self, step: Step) -> Progress | None:
         return self.watcher.progress_of(step) if self.watcher else None
@@ -54,8 +55,10 @@ def bench_resource(settings: "Settings", watcher: Watcher | None = None) -> dg.R
 
     @dg.resource(description="Worker process, receipts and progress of one run.")
     def bench(_: dg.InitResourceContext) -> Iterator[Bench]:
+        from stickgen_pipeline.witness import witness_of
+
         with WorkerProcess(settings) as worker:
             apart = worker if settings.config.pipeline.train_in_subprocess else None
-            yield Bench(apart, state_of(settings), costs_of(settings), watcher)
+            yield Bench(apart, state_of(settings), costs_of(settings), watcher, witness_of(settings))
 
     return bench

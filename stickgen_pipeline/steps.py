@@ -8,7 +8,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,6 +17,7 @@ from stickgen_core.errors import MissingInput, StickgenError
 from stickgen_core.records.digests import digest_json
 from stickgen_core.records.manifest import Manifest, find_manifest, read_manifest
 from stickgen_core.records.publish import exclusively, publish_text, sweep
+from stickgen_pipeline import gates
 
 Progress = Callable[[str, int, int], None]
 
@@ -98,13 +99,14 @@ Steps = Mapping[str, Step]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What performing a step gave."""
+    """What performing a step gave; `refused` is what a gate held back, then `manifest` is the last good artefact if there is one."""
 
     manifest: Manifest
     reused: bool
     seconds: float
     peak_mb: float
     verdicts: tuple[tuple[Check, Verdict], ...] = ()
+    refused: Manifest | None = None
 
     @property
     def blocked_by(self) -> list[str]:
@@ -141,44 +143,63 @@ class Receipt:
         if manifest is None:
             return None
         try:
-            receipt = cls(**json.loads((_state_of(step, state) / "receipt.json").read_text()))
+            receipt = cls(**json.loads((place_of(step, state) / "receipt.json").read_text()))
         except (FileNotFoundError, ValueError, TypeError):
             return cls(manifest.recipe, dict(manifest.parents), manifest.digest)
         return receipt if receipt.digest == manifest.digest else cls(manifest.recipe, dict(manifest.parents), manifest.digest)
 
     def write(self, step: Step, state: Path) -> None:
         values = {"recipe": self.recipe, "inputs": dict(self.inputs), "digest": self.digest}
-        publish_text(_state_of(step, state) / "receipt.json", json.dumps(values, indent=1, sort_keys=True) + "\n")
+        publish_text(place_of(step, state) / "receipt.json", json.dumps(values, indent=1, sort_keys=True) + "\n")
 
 
-def _state_of(step: Step, state: Path) -> Path:
+def place_of(step: Step, state: Path) -> Path:
+    """The folder of one step's lock, receipt and kept artefacts."""
     return state / step.key.replace("/", ".")
 
 
-def perform(step: Step, steps: Steps, state: Path, progress: Progress, worker: Worker | None = None) -> Outcome:
+Witness = Callable[[Step, Manifest, "Receipt", Mapping[str, Any]], None]
+
+
+def perform(
+    step: Step, steps: Steps, state: Path, progress: Progress, worker: Worker | None = None, witness: Witness | None = None
+) -> Outcome:
     """Make the artefact, or keep the one that the same recipe already made from the same inputs.
 
-    state   folder of receipts and locks; losing it costs a second look by each stage, never an artefact
+    state     folder of receipts, locks and what was set aside; losing it costs a second look by each stage, never an artefact
+    witness   is told of every artefact that passed its gates
     """
-    started = time.monotonic()
-    with exclusively(_state_of(step, state) / "lock"):
+    started, place = time.monotonic(), place_of(step, state)
+    with exclusively(place / "lock"):
+        gates.recover(step.folder, place)
         recipe, inputs = step.recipe(), inputs_of(step, steps)
         receipt = Receipt.find(step, state)
         reused = receipt is not None and receipt.recipe == recipe and receipt.inputs == inputs
-        peak, kept = 0.0, False
+        unproven, peak, kept = gates.unproven(place), 0.0, False
         if not reused:
             step.folder.parent.mkdir(parents=True, exist_ok=True)
             sweep(step.folder.parent)
+            if not unproven:
+                gates.set_aside(step.folder, place)
             work = Work(step.key, step.folder, recipe, inputs, progress)
             if step.apart and worker is not None:
                 peak = worker.run(step, work)
             else:
                 kept = step.make(work) is KEPT
-        manifest = _published(step)
-        if not (reused or kept):
-            Receipt(recipe, inputs, manifest.digest).write(step, state)
-        verdicts = tuple((check, check.test(manifest, step.folder, not reused)) for check in step.checks)
-    return Outcome(manifest, reused, time.monotonic() - started, max(peak, peak_memory_mb()), verdicts)
+        manifest, peak = _published(step), max(peak, peak_memory_mb())
+        fresh = not reused or unproven
+        verdicts = tuple((check, check.test(manifest, step.folder, fresh)) for check in step.checks)
+        outcome = Outcome(manifest, reused, time.monotonic() - started, peak, verdicts)
+        if outcome.blocked_by and fresh and not kept:
+            good = gates.refuse(step.folder, place, outcome.blocked_by, recipe=recipe, inputs=inputs, digest=manifest.digest)
+            return replace(outcome, manifest=_published(step) if good else manifest, refused=manifest)
+        if fresh and not kept:
+            receipt = Receipt(recipe, inputs, manifest.digest)
+            receipt.write(step, state)
+        gates.passed(place)
+        if witness is not None and receipt is not None and not kept:
+            witness(step, manifest, receipt, {"seconds": round(outcome.seconds, 2), "peak_mb": round(peak)} if not reused else {})
+    return outcome
 
 
 def _published(step: Step) -> Manifest:

@@ -37,8 +37,17 @@ class Places:
         return self.data / "shards"
 
     @property
+    def lineage(self) -> Path:
+        """What was ever published here: entries of the history."""
+        return self.data / "lineage"
+
+    @property
     def text_vectors(self) -> Path:
         return self.data / "text_vectors"
+
+    @property
+    def measurements(self) -> Path:
+        return self.data / "measurements"
 
     @property
     def body_models(self) -> Path:

@@ -4,6 +4,8 @@ from functools import partial
 from pathlib import Path
 
 from stickgen_core.canonical.convert import VERSION, convert, recipe_of
+from stickgen_core.corpus.withdrawal import publish_absent, read_tombstone
+from stickgen_core.records.digests import digest_json
 from stickgen_core.records.manifest import Manifest, read_manifest
 from stickgen_core.settings import Settings
 from stickgen_core.sources.readers import reader_for
@@ -26,7 +28,7 @@ def _canonical_step(spec: SourceSpec, settings: Settings) -> Step:
         description=f"{spec.title}: clips at {settings.config.canonical.fps:g} fps in the canonical space.",
         folder=settings.places.canonical(spec.name),
         version=recipe(settings, "canonical", converter=VERSION, reader=reader_for(spec).version),
-        observe=partial(recipe_of, spec, settings.places.raw_of(spec.name), settings.config.canonical, settings.config.skeleton),
+        observe=partial(_observe, spec, settings),
         make=partial(_make, spec, settings),
         parents=tuple(f"raw/{name}" for name in (spec.name, *spec.needs)),
         kept="canonical",
@@ -41,8 +43,19 @@ def _canonical_step(spec: SourceSpec, settings: Settings) -> Step:
     )
 
 
+def _observe(spec: SourceSpec, settings: Settings) -> str:
+    """What decides the corpus beside its raw files; a withdrawal is such a thing."""
+    recipe = recipe_of(spec, settings.places.raw_of(spec.name), settings.config.canonical, settings.config.skeleton)
+    stone = read_tombstone(settings.places.data, spec.name)
+    return recipe if stone is None else digest_json([recipe, "withdrawn", stone.at])
+
+
 def _make(spec: SourceSpec, settings: Settings, work: Work) -> None:
     config = settings.config
+    stone = read_tombstone(settings.places.data, spec.name)
+    if stone is not None:
+        publish_absent(work.folder, settings.places.shards, work.key, work.recipe, work.inputs, f"withdrawn on {stone.at}: {stone.reason}")
+        return
     convert(spec, settings.places.raw_of(spec.name), work.folder, shards=settings.places.shards, config=config.canonical,
             skeleton=config.skeleton, parents=work.inputs, workers=config.pipeline.workers, progress=work.progress)  # fmt: skip
 
@@ -51,6 +64,8 @@ def _has_clips(spec: SourceSpec, settings: Settings, manifest: Manifest, folder:
     clips = int(manifest.counts["clips"])
     if clips:
         return Verdict(True, f"{clips} clips", {"clips": clips})
+    if read_tombstone(settings.places.data, spec.name) is not None:
+        return Verdict(False, f"0 clips: {manifest.notes['absent']}; `stickgen corpus reinstate {spec.name}` lifts that", {"clips": 0})
     absent = state_of(read_manifest(settings.places.inventory(spec.name))) == "absent"
     return Verdict(
         False, f"0 clips: {'the data set is absent' if absent else 'see the ledger'}; {spec.register_at or spec.licence.url}", {"clips": 0}

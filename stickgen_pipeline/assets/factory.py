@@ -11,7 +11,7 @@ from stickgen_core.errors import StickgenError
 from stickgen_core.records.retention import kept
 from stickgen_pipeline.automation import on_new_content
 from stickgen_pipeline.resources import Bench
-from stickgen_pipeline.steps import Outcome, Progress, Step, Steps, bytes_of, perform
+from stickgen_pipeline.steps import Check, Outcome, Progress, Step, Steps, Verdict, bytes_of, perform
 
 if TYPE_CHECKING:
     from stickgen_core.settings import Settings
@@ -48,7 +48,7 @@ def asset_of(step: Step, steps: Steps, settings: "Settings") -> dg.AssetsDefinit
     def build(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
         bench: Bench = context.resources.bench
         try:
-            outcome = perform(step, steps, bench.state, bench.progress_of(step) or _into_log(context), bench.worker)
+            outcome = perform(step, steps, bench.state, bench.progress_of(step) or _into_log(context), bench.worker, bench.witness)
         except StickgenError as error:
             raise dg.Failure(description=str(error), allow_retries=False) from error
         bench.finished(step, outcome)
@@ -56,16 +56,20 @@ def asset_of(step: Step, steps: Steps, settings: "Settings") -> dg.AssetsDefinit
             asset_key=key, metadata=metadata_of(step, outcome, settings), data_version=dg.DataVersion(outcome.manifest.digest)
         )
         for check, verdict in outcome.verdicts:
-            yield dg.AssetCheckResult(
-                asset_key=key,
-                check_name=check.name,
-                passed=verdict.passed,
-                severity=dg.AssetCheckSeverity.ERROR if check.stops else dg.AssetCheckSeverity.WARN,
-                description=verdict.text,
-                metadata={name: _plain(value) for name, value in verdict.measured.items()},
-            )
+            yield check_result(step, check, verdict)
 
     return build
+
+
+def check_result(step: Step, check: Check, verdict: Verdict) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        asset_key=dg.AssetKey(step.key.split("/")),
+        check_name=check.name,
+        passed=verdict.passed,
+        severity=dg.AssetCheckSeverity.ERROR if check.stops else dg.AssetCheckSeverity.WARN,
+        description=verdict.text,
+        metadata={name: plain(value) for name, value in verdict.measured.items()},
+    )
 
 
 def metadata_of(step: Step, outcome: Outcome, settings: "Settings") -> dict[str, dg.MetadataValue]:
@@ -86,8 +90,10 @@ def metadata_of(step: Step, outcome: Outcome, settings: "Settings") -> dict[str,
         "retention": dg.MetadataValue.text(row.retention),
         "regenerable_from": dg.MetadataValue.text(row.regenerated_from or "nothing: keep it"),
     }
+    if outcome.refused is not None:
+        said["refused_digest"] = dg.MetadataValue.text(outcome.refused.digest)
     for name, count in manifest.counts.items():
-        said.setdefault(name, _plain(count))
+        said.setdefault(name, plain(count))
     rows = manifest.counts.get("clips", manifest.counts.get("rows"))
     if rows is not None:
         said["rows"] = said["dagster/row_count"] = dg.MetadataValue.int(int(rows))
@@ -96,7 +102,7 @@ def metadata_of(step: Step, outcome: Outcome, settings: "Settings") -> dict[str,
     return said
 
 
-def _plain(value: object) -> dg.MetadataValue:
+def plain(value: object) -> dg.MetadataValue:
     if isinstance(value, bool):
         return dg.MetadataValue.bool(value)
     if isinstance(value, int):

@@ -19,12 +19,15 @@ from stickgen_core.errors import StickgenError
 from stickgen_core.records.manifest import read_manifest
 from stickgen_core.records.publish import alive, exclusively
 from stickgen_core.settings import Settings
+from stickgen_pipeline import gates
 from stickgen_pipeline.commands.common import duration, settings_of, size, table
 from stickgen_pipeline.definitions import build_definitions
 from stickgen_pipeline.freshness import plan
 from stickgen_pipeline.graph import steps_of
+from stickgen_pipeline.reporting import report_current
 from stickgen_pipeline.resources import Watcher, costs_of, state_of
-from stickgen_pipeline.steps import Outcome, Step, Steps, bytes_of, chosen, upstream
+from stickgen_pipeline.steps import Outcome, Receipt, Step, Steps, bytes_of, chosen, place_of, upstream
+from stickgen_pipeline.witness import witness_of
 
 OWNER_TAG = "stickgen/pid"
 
@@ -63,23 +66,28 @@ def build(options: argparse.Namespace) -> int:
     with exclusively(settings.places.data / ".build" / "lock"), instance(settings) as home:
         bury_the_dead(home)
         planned = plan(steps, wanted, state_of(settings), costs_of(settings).read())
-        todo = [p.step for p in planned if p.action != "reuse" or not reuse(p.step, tally)]
+        todo = [p.step for p in planned if p.action != "reuse" or not reuse(p.step, tally, settings)]
+        for key, outcome in tally.done.items():
+            report_current(home, steps[key], outcome, settings, "in place before this build")
         with progress_bar(console, tally, planned, options) as watcher:
             if todo:
                 run(build_definitions(settings, watcher), home, tally, todo, options)
     return report(options, settings, tally, time.monotonic() - started)
 
 
-def reuse(step: Step, tally: Tally) -> bool:
+def reuse(step: Step, tally: Tally, settings: Settings) -> bool:
     """Take a current artefact as it is, without an entry in the run; false if a gate or a damaged file wants a closer look."""
+    state = state_of(settings)
     try:
         manifest = read_manifest(step.folder)
         verdicts = tuple((check, check.test(manifest, step.folder, False)) for check in step.checks)
     except (StickgenError, OSError):
         return False
     outcome = Outcome(manifest, True, 0.0, 0.0, verdicts)
-    if outcome.blocked_by:
+    receipt = Receipt.find(step, state)
+    if outcome.blocked_by or receipt is None or gates.unproven(place_of(step, state)):
         return False
+    witness_of(settings)(step, manifest, receipt, {})
     tally.done[step.key] = outcome
     return True
 

@@ -2,16 +2,19 @@
 
 import argparse
 import json
+import re
 from dataclasses import asdict
 from pathlib import Path
 
 from stickgen_core.corpus import Corpus
-from stickgen_core.errors import MissingInput
+from stickgen_core.corpus.ledger import by_reason
+from stickgen_core.errors import ConfigError, MissingInput
 from stickgen_core.settings import Settings
 from stickgen_pipeline.commands.common import answer, corpus_folder, corpus_steps, note, settings_of, size, table
 from stickgen_pipeline.graph import steps_of
 
 MOST_ROWS = 200
+_SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
 def _open(settings: Settings, name: str) -> Corpus:
@@ -35,7 +38,6 @@ def verify(options: argparse.Namespace) -> int:
 
 def show(options: argparse.Namespace) -> int:
     """Counts and histograms of a corpus, or everything known of one clip."""
-    from stickgen_core.corpus.ledger import by_reason
     from stickgen_core.corpus.statistics import statistics
 
     corpus = _open(settings_of(options), options.corpus)
@@ -138,6 +140,33 @@ def sweep(options: argparse.Namespace) -> int:
     return answer(options, values, ", ".join(f"{name} {value}" for name, value in values.items()))
 
 
+def withdraw(options: argparse.Namespace) -> int:
+    """Take a source out of everything, for licence reasons; what was trained on it is marked."""
+    from stickgen_pipeline.withdrawing import withdraw_source
+
+    done = withdraw_source(settings_of(options), options.source, options.reason)
+    stone = done.stone
+    lines = [
+        f"{stone.source}: {stone.clips} clips withdrawn from {len(stone.corpora)} corpora, {len(stone.shards)} shards, {done.vectors} text "
+        f"vectors and {done.measurements} measurement files removed",
+        *(f"  removed   {path}" for path in stone.removed),
+        *(f"  marked    {path}" for path in stone.derived),
+        *(f"  marked    {path}  (made from a version that is gone; it may have held the source)" for path in stone.possible),
+        f"run `stickgen build corpus` to merge and curate without it; its raw files in {settings_of(options).places.raw_of(stone.source)} are yours to remove",
+    ]
+    return answer(options, asdict(done), "\n".join(lines))
+
+
+def reinstate(options: argparse.Namespace) -> int:
+    """Lift a withdrawal."""
+    from stickgen_core.corpus.withdrawal import reinstate as lift
+
+    stone = lift(settings_of(options).places.data, options.source)
+    return answer(
+        options, asdict(stone), f"{stone.source}: the withdrawal of {stone.at} is lifted; `stickgen build` reads its raw files again"
+    )
+
+
 def migrate(options: argparse.Namespace) -> int:
     """Bring an old schema version up to date."""
     from stickgen_core.corpus.migrate import migrate as upgrade
@@ -149,15 +178,40 @@ def migrate(options: argparse.Namespace) -> int:
 
 
 def export_pt(options: argparse.Namespace) -> int:
-    """The documented `.pt` file, with text vectors where the corpus carries their keys."""
-    from stickgen_core.corpus.export_pt import export_pt as write
-    from stickgen_core.text.vectors import TextVectors
+    """The documented `.pt` file of one corpus or a combined one of several, with text vectors where the corpora carry their keys."""
+    from stickgen_pipeline.exporting import default_path, write_pt
 
     settings = settings_of(options)
-    corpus = _open(settings, options.corpus)
-    encoder = corpus.manifest.notes.get("encoder_digest")
-    vectors = TextVectors.open(settings.places.text_vectors / encoder).vectors if encoder else None
-    beside = corpus.folder.with_name(corpus.folder.name + ".pt")
-    default = corpus.folder / "canonical.pt" if corpus.folder.parent.name == "motions_processed" else beside
-    path = write(corpus, Path(options.output) if options.output else default, vectors=vectors)
+    if len(options.corpus) > 1 and not options.output:
+        raise ConfigError(
+            "several corpora make one combined file: give it a name with -o, as documented train_data.pt or train_data_final.pt"
+        )
+    corpora = [_open(settings, name) for name in options.corpus]
+    path = write_pt(settings, corpora, Path(options.output) if options.output else default_path(corpora[0]), joints=options.joints,
+                    split=options.split, progress=_counted)  # fmt: skip
     return answer(options, {"path": str(path), "bytes": path.stat().st_size}, f"{path} ({size(path.stat().st_size)})")
+
+
+def import_pt(options: argparse.Namespace) -> int:
+    """A corpus of a foreign `.pt` file."""
+    from stickgen_core.corpus.import_pt import import_pt as read
+
+    settings = settings_of(options)
+    if not _SAFE_NAME.fullmatch(options.source):
+        raise ConfigError(f"--source {options.source!r}: expected letters, digits, - and _ only; it becomes a folder's name")
+    folder = Path(options.output) if options.output else settings.places.data / "imported" / options.source
+    corpus = read(
+        Path(options.file), folder, shards=settings.places.shards, name=f"imported/{options.source}", source=options.source,
+        licence=options.licence, fps=settings.config.canonical.fps,
+    )  # fmt: skip
+    dropped = by_reason(corpus.ledger())
+    left = "; left out: " + ", ".join(f"{count} {reason}" for reason, count in dropped.items()) if dropped else ""
+    return answer(
+        options,
+        {"folder": str(folder), "digest": corpus.digest, "clips": len(corpus), "dropped": dropped},
+        f"{folder}: {len(corpus)} clips, {corpus.digest}{left}",
+    )
+
+
+def _counted(label: str, done: int, total: int) -> None:
+    note(f"{label} {done} of {total}")

@@ -1,5 +1,6 @@
 """A step's life: made once, reused, made again for a reason that can be named, never torn."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from stickgen_core.errors import StickgenError
 from stickgen_core.records.manifest import Manifest, read_manifest, write_manifest
 from stickgen_core.records.publish import exclusively
+from stickgen_pipeline import gates
 from stickgen_pipeline.freshness import freshness, plan
 from stickgen_pipeline.steps import Check, Costs, Step, Verdict, Work, chosen, in_order, perform
 
@@ -121,3 +123,76 @@ def test_costs_survive_a_damaged_file(tmp_path):
     costs.path.write_text("{broken")
     costs.add("a/water", 1.234)
     assert costs.read() == {"a/water": 1.23}
+
+
+class Gate(Kitchen):
+    """The soup has a gate that refuses salt; `taste` may be changed between two cookings."""
+
+    def steps(self) -> dict[str, Step]:
+        def fine(manifest: Manifest, folder: Path, fresh: bool) -> Verdict:
+            # Like the graph's own gates: only a new artefact is looked at closely.
+            return Verdict(not fresh or "salt" not in manifest.digest, "too salty")
+
+        steps = super().steps()
+        steps["b/soup"] = replace(steps["b/soup"], checks=(Check("not_salty", "Is it fine?", fine),))
+        return steps
+
+
+def test_a_failed_gate_leaves_the_last_good_artefact_in_place(tmp_path):
+    gate = Gate(tmp_path)
+    gate.cook()
+    gate.content = "salt"
+    for _ in range(2):  # asking again does not let it through
+        outcome = gate.cook()[1]
+        assert outcome.blocked_by and outcome.refused is not None and outcome.refused.digest == "soup of salt"
+        assert outcome.manifest.digest == read_manifest(gate.folder / "soup").digest == "soup of water"
+    why = freshness(gate.steps(), gate.folder / "state")["b/soup"]
+    assert why.state == "stale" and any("refused by not_salty: too salty" in reason for reason in why.because)
+    assert [path.parent.name for path in sorted(tmp_path.rglob("manifest.json"))] == ["soup", "water"]
+    gate.content = "milk"
+    assert gate.cook()[1].manifest.digest == "soup of milk"
+    assert freshness(gate.steps(), gate.folder / "state")["b/soup"].state == "current"
+
+
+def test_a_first_artefact_that_fails_its_gate_is_not_there(tmp_path):
+    gate = Gate(tmp_path)
+    gate.content = "salt"
+    assert gate.cook()[1].blocked_by
+    assert not (gate.folder / "soup").exists()
+    assert freshness(gate.steps(), gate.folder / "state")["b/soup"].state == "missing"
+
+
+@pytest.mark.parametrize("killed_at", ["_move_out", "_restore", "copytree", "rmtree"])
+def test_a_kill_while_a_gate_refuses_never_lets_the_bad_artefact_through(tmp_path, monkeypatch, killed_at):
+    gate = Gate(tmp_path)
+    gate.cook()
+    gate.content = "salt"
+    gate.steps()["a/water"].make(Work("a/water", gate.folder / "water", "r", {}, quiet))
+
+    def die(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(gates if killed_at.startswith("_") else gates.shutil, killed_at, die)
+        with pytest.raises(KeyboardInterrupt):
+            gate.cook()
+    outcome = gate.cook()[1]
+    assert outcome.blocked_by and read_manifest(gate.folder / "soup").digest == "soup of water"
+
+
+def test_a_kill_between_making_and_judging_does_not_pass_the_gate(tmp_path):
+    gate = Gate(tmp_path)
+    gate.cook()
+    gate.content = "salt"
+    steps = gate.steps()
+    bad = steps["b/soup"].checks[0]
+
+    def die(*_):
+        raise KeyboardInterrupt
+
+    steps["b/soup"] = replace(steps["b/soup"], checks=(replace(bad, test=die),))
+    with pytest.raises(KeyboardInterrupt):
+        [perform(step, steps, gate.folder / "state", quiet) for step in in_order(steps)]
+    assert read_manifest(gate.folder / "soup").digest == "soup of salt"
+    assert any("before its gates" in why for why in freshness(gate.steps(), gate.folder / "state")["b/soup"].because)
+    assert gate.cook()[1].blocked_by and read_manifest(gate.folder / "soup").digest == "soup of water"
