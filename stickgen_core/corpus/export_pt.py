@@ -31,14 +31,14 @@ Progress = Callable[[str, int, int], None]
 
 def export_pt(
     corpora: Corpus | Sequence[Corpus], path: Path, *, fields: Sequence[str] = DOCUMENTED_FIELDS, vectors: Vectors | None = None,
-    rows: Sequence[int] | None = None, progress: Progress | None = None,
+    rows: Sequence[Sequence[int] | np.ndarray] | None = None, progress: Progress | None = None,
 ) -> Path:  # fmt: skip
     """Write `path` (loads with weights_only=True, mmap=True) and `path`.md5; returns the path.
 
     corpora   one, or several for a combined file: a clip that several hold is exported once, from the first of them
     fields    ALL_FIELDS adds the joints, and makes a file that `import_pt` turns back into the same clips
     vectors   text keys -> [n, D]; with it (and a column text_keys) each sample has `embeddings` [n, D] and `embedding` [D]
-    rows      positions to export of a single corpus, default all; samples come in id order
+    rows      positions to export of each corpus, default all; samples come in id order
     """
     import torch
 
@@ -70,14 +70,14 @@ def export_pt(
     return path
 
 
-def _chosen(sources: Sequence[Corpus], rows: Sequence[int] | None, path: Path) -> list[tuple[Corpus, int]]:
+def _chosen(sources: Sequence[Corpus], rows: Sequence[Sequence[int] | np.ndarray] | None, path: Path) -> list[tuple[Corpus, int]]:
     """Which clips, in id order."""
-    if rows is not None and len(sources) != 1:
-        raise StickgenError(f"{path}: rows choose clips of one corpus, found {len(sources)}")
+    if rows is not None and len(sources) != len(rows):
+        raise StickgenError(f"{path}: expected rows for each of {len(sources)} corpora, found {len(rows)}")
     first: dict[str, tuple[Corpus, int]] = {}
-    for corpus in sources:
-        for i in range(len(corpus)) if rows is None else rows:
-            first.setdefault(corpus.ids[i], (corpus, i))
+    for number, corpus in enumerate(sources):
+        for i in range(len(corpus)) if rows is None else rows[number]:
+            first.setdefault(corpus.ids[i], (corpus, int(i)))
     return [first[clip_id] for clip_id in sorted(first)]
 
 

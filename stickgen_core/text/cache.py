@@ -18,7 +18,7 @@ from stickgen_core.records.digests import digest_bytes, digest_file, field_diges
 from stickgen_core.records.manifest import FileRecord, Manifest, find_manifest, write_manifest
 from stickgen_core.records.publish import exclusively, publish_bytes, publishing, sweep
 from stickgen_core.text.encoders import GOLDEN_TEXT, Encoder, Progress, normal_form, text_key
-from stickgen_core.text.vectors import INDEX_NAME, SHARD_SUFFIX, TextVectors, read_index, read_shard
+from stickgen_core.text.vectors import INDEX_NAME, SHARD_SUFFIX, TextVectors, read_shard
 
 LOCK_NAME = ".lock"
 
@@ -37,16 +37,16 @@ def ensure_vectors(
         return ready
     with exclusively(folder / LOCK_NAME):
         sweep(folder)
-        known = _recover(folder)
+        known = recovered(folder)
         _check_golden(folder, known, encoder, golden_cosine)
         missing = sorted((key for key in wanted if key not in known), key=lambda key: (len(wanted[key]), key))
         for start in range(0, len(missing), flush_rows):
             keys = missing[start : start + flush_rows]
             vectors = encoder.encode([wanted[key] for key in keys], progress)
-            name = _write_shard(folder, keys, vectors)
+            name = write_shard(folder, keys, vectors)
             known.update({key: (name, row) for row, key in enumerate(keys)})
-            _write_index(folder, known)
-        _write_index(folder, known)
+            write_index(folder, known)
+        write_index(folder, known)
         return _publish(folder, encoder)
 
 
@@ -58,7 +58,7 @@ def _ready(folder: Path, wanted: dict[str, str]) -> TextVectors | None:
     return vectors if complete and vectors.has(list(wanted)).all() else None
 
 
-def _recover(folder: Path) -> dict[str, tuple[str, int]]:
+def recovered(folder: Path) -> dict[str, tuple[str, int]]:
     """key -> (shard, row) over every whole shard in the folder; a shard whose bytes do not match its name is not used."""
     known: dict[str, tuple[str, int]] = {}
     for path in sorted(folder.glob(f"*{SHARD_SUFFIX}")):
@@ -83,7 +83,8 @@ def _check_golden(folder: Path, known: dict[str, tuple[str, int]], encoder: Enco
         )
 
 
-def _write_shard(folder: Path, keys: Sequence[str], vectors: np.ndarray) -> str:
+def write_shard(folder: Path, keys: Sequence[str], vectors: np.ndarray) -> str:
+    """Publish keys and vectors [n, width] as one shard; its file name."""
     column = pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), vectors.shape[1])
     table = pa.table({"key": pa.array(keys), "vector": column})
     sink = io.BytesIO()
@@ -95,7 +96,8 @@ def _write_shard(folder: Path, keys: Sequence[str], vectors: np.ndarray) -> str:
     return name
 
 
-def _write_index(folder: Path, known: dict[str, tuple[str, int]]) -> None:
+def write_index(folder: Path, known: dict[str, tuple[str, int]]) -> None:
+    """Publish key -> (shard, row)."""
     keys = sorted(known)
     table = pa.table({
         "key": pa.array(keys), "shard": pa.array([known[k][0] for k in keys]), "row": pa.array([known[k][1] for k in keys], pa.int32()),
@@ -109,7 +111,7 @@ def _publish(folder: Path, encoder: Encoder) -> TextVectors:
     notes = {**encoder.card.notes(), "encoder_digest": encoder.digest}
     files = {p.name: FileRecord(p.stat().st_size, p.stem) for p in sorted(folder.glob(f"*{SHARD_SUFFIX}"))}
     draft = Manifest(name="text_vectors", kind="text_vectors", digest="", recipe=encoder.digest, files=files, notes=notes)
-    vectors = TextVectors(folder, draft, *read_index(folder))
+    vectors = TextVectors.reindexed(folder, draft)
     golden = vectors.vectors([text_key(encoder.digest, GOLDEN_TEXT)])[0]
     notes["golden_digest"] = field_digest("vector", golden).hex()
     counts = {"vectors": len(vectors), "width": vectors.width}

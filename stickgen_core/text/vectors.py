@@ -33,8 +33,12 @@ class TextVectors:
         manifest = read_manifest(folder)
         if manifest.kind != "text_vectors":
             raise MissingInput(f"{folder}: expected text vectors, found {manifest.kind}")
-        keys, shards, shard, row = read_index(folder)
-        return cls(folder, manifest, keys, shards, shard, row)
+        return cls.reindexed(folder, manifest)
+
+    @classmethod
+    def reindexed(cls, folder: Path, manifest: Manifest) -> "TextVectors":
+        """What the folder's index names now, under a manifest that may be about to be replaced."""
+        return cls(folder, manifest, *read_index(folder))
 
     def __len__(self) -> int:
         return len(self._keys)

@@ -13,6 +13,7 @@ from stickgen_core.config import load, read_yaml
 from stickgen_core.errors import Corrupt, MissingInput
 from stickgen_core.text import GOLDEN_TEXT, TextConfig, TextVectors, encoder_for, ensure_vectors, text_key
 from stickgen_core.text.batches import canonical_batches
+from stickgen_core.text.forget import keep_only
 from stickgen_core.text.hashing import HashingEncoder
 
 TEXTS = [
@@ -114,13 +115,13 @@ from pathlib import Path
 from stickgen_core.text import cache
 from tests_texts import TEXTS, Counting
 written = []
-index = cache._write_index
+index = cache.write_index
 def dying(folder, known):
     if len(written) == 2:
         os.kill(os.getpid(), signal.SIGKILL)
     written.append(1)
     index(folder, known)
-cache._write_index = dying
+cache.write_index = dying
 cache.ensure_vectors(TEXTS, Counting(), Path({str(tmp_path / "cache")!r}), flush_rows=2, golden_cosine=0.9999)
 """
     (tmp_path / "tests_texts.py").write_text(Path(__file__).read_text())
@@ -145,3 +146,22 @@ def test_the_fake_encoder_is_flagged_and_knows_shared_words():
     a, b, c = encoder.encode(["a person waves", "the person waves", "somersault"]).astype(float)
     assert a @ b > a @ c
     np.testing.assert_allclose(np.linalg.norm(a), 1.0, rtol=1e-6)
+
+
+def test_forgotten_texts_leave_the_cache_and_the_disk(tmp_path):
+    encoder = encoder_for(TextConfig(encoder="hashing", hashing_width=32))
+    said = [f"a person does thing {n}" for n in range(7)]
+    vectors = ensure_vectors(said, encoder, tmp_path, flush_rows=3, golden_cosine=0.9999)
+    before = vectors.vectors([text_key(encoder.digest, text) for text in said])
+    folder = tmp_path / encoder.digest
+    secret = vectors.vectors([text_key(encoder.digest, said[2])]).tobytes()
+    assert any(secret in path.read_bytes() for path in folder.iterdir())
+    assert keep_only(folder, [text for n, text in enumerate(said) if n not in (2, 5)]) == 2
+    assert not any(secret in path.read_bytes() for path in folder.iterdir())
+    left = TextVectors.open(folder)
+    assert left.verify() == [] and len(left) == 6 and left.manifest.counts["vectors"] == 6
+    assert left.has([text_key(encoder.digest, text) for text in said]).tolist() == [True, True, False, True, True, False, True]
+    np.testing.assert_array_equal(left.vectors([text_key(encoder.digest, said[6])])[0], before[6])
+    assert keep_only(folder, said) == 0
+    again = ensure_vectors(said, encoder, tmp_path, flush_rows=3, golden_cosine=0.9999)
+    np.testing.assert_array_equal(again.vectors([text_key(encoder.digest, text) for text in said]), before)

@@ -1,0 +1,47 @@
+"""Forgetting vectors: those of texts that nobody says any more leave the cache and the disk, as a withdrawn licence asks."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from stickgen_core.records.manifest import FileRecord, write_manifest
+from stickgen_core.records.publish import exclusively, sweep
+from stickgen_core.text.cache import LOCK_NAME, recovered, write_index, write_shard
+from stickgen_core.text.encoders import GOLDEN_TEXT, text_key
+from stickgen_core.text.vectors import SHARD_SUFFIX, TextVectors, read_shard
+
+
+def keep_only(folder: Path, texts: Iterable[str]) -> int:
+    """Remove every vector of `<text_vectors>/<encoder digest>/` that is not of one of these texts (or the golden one); how many went.
+
+    The shards that held them are written again without them, then removed. Killed midway it can simply be run again.
+    """
+    vectors = TextVectors.open(folder)
+    encoder = str(vectors.notes["encoder_digest"])
+    wanted = {text_key(encoder, text) for text in (GOLDEN_TEXT, *texts)}
+    with exclusively(folder / LOCK_NAME):
+        sweep(folder)
+        known = recovered(folder)
+        gone = {key for key in known if key not in wanted}
+        if not gone:
+            return 0
+        old = sorted({known[key][0] for key in gone})
+        kept = {key: place for key, place in known.items() if place[0] not in old}
+        for name in old:
+            keys, matrix = read_shard(folder / name)
+            rows = [row for row, key in enumerate(keys) if key in wanted and known[key] == (name, row)]
+            if rows:
+                fresh = write_shard(folder, [keys[row] for row in rows], matrix[rows])
+                kept.update({keys[row]: (fresh, place) for place, row in enumerate(rows)})
+        write_index(folder, kept)
+        files = {
+            path.name: FileRecord(path.stat().st_size, path.stem)
+            for path in sorted(folder.glob(f"*{SHARD_SUFFIX}"))
+            if path.name not in old
+        }
+        left = TextVectors.reindexed(folder, vectors.manifest)
+        counts = {**vectors.manifest.counts, "vectors": len(left)}
+        write_manifest(folder, replace(vectors.manifest, digest=left.content_digest(), counts=counts, files=files))
+        for name in old:
+            (folder / name).unlink(missing_ok=True)
+    return len(gone)

@@ -1,0 +1,180 @@
+"""A withdrawn source is gone from every corpus and from the disk; what was made of it is named, however far down."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from bench.clips import random_clip
+from stickgen_core.corpus import Corpus, CorpusWriter, LedgerRow, withdrawal
+from stickgen_core.corpus.descent import marks_of
+from stickgen_core.corpus.verify import verify_folder
+from stickgen_core.corpus.withdrawal import publish_absent, read_tombstone, reinstate, withdraw
+from stickgen_core.errors import StickgenError
+from stickgen_core.records.manifest import Manifest, write_manifest
+from stickgen_core.sources.recording import Text
+
+
+def drop_rest(corpus, kept):
+    return [LedgerRow("u", clip_id, "cut", "not_wanted") for n, clip_id in enumerate(corpus.ids) if n not in kept]
+
+
+def two_source_corpora(root):
+    """A shard that holds two sources, a selection over it, and one corpus of the doomed source alone."""
+    with CorpusWriter(root / "mixed", shards=root / "shards", name="mixed") as writer:
+        for number in range(6):
+            writer.add(random_clip(number, source="good" if number % 2 else "doomed", frames=30))
+        mixed = writer.publish()
+    with CorpusWriter(root / "alone", shards=root / "shards", name="alone") as writer:
+        writer.add(random_clip(9, source="doomed", frames=30))
+        writer.publish()
+    return mixed.select([0, 3, 4], root / "cut", "cut", "r", {"score": [1.0, 2.0, 3.0]}, ledger=drop_rest(mixed, {0, 3, 4}))
+
+
+def test_a_withdrawn_source_is_gone_from_every_corpus_and_from_the_disk(tmp_path):
+    two_source_corpora(tmp_path)
+    secret = random_clip(2, source="doomed", frames=30).motion.tobytes()
+    keep = random_clip(1, source="good", frames=30).motion.tobytes()
+    stone = withdraw(tmp_path, tmp_path / "shards", "doomed", "the licence was revoked")
+    assert stone.clips == 4 and set(stone.corpora) == {"mixed", "cut", "alone"}
+    files = [p.read_bytes() for p in tmp_path.rglob("*.arrow")]
+    assert not any(secret in data for data in files) and any(keep in data for data in files)
+    for name, clips in (("mixed", 3), ("cut", 2), ("alone", 0)):
+        corpus = Corpus.open(tmp_path / name)
+        assert len(corpus) == clips and corpus.verify() == [] and "doomed" not in corpus.index["source"].to_pylist()
+    assert "withdrawn" in Corpus.open(tmp_path / "cut").ledger()["reason"].to_pylist()
+    assert Corpus.open(tmp_path / "alone").manifest.notes["absent"] == "doomed was withdrawn: the licence was revoked"
+    assert read_tombstone(tmp_path, "doomed").reason == "the licence was revoked"
+    again = withdraw(tmp_path, tmp_path / "shards", "doomed", "again")
+    assert again.clips == 4
+    with pytest.raises(StickgenError, match="no corpus holds a clip of 'unknown'"):
+        withdraw(tmp_path, tmp_path / "shards", "unknown", "x")
+    with pytest.raises(StickgenError, match="not a name"):
+        withdraw(tmp_path, tmp_path / "shards", "../x", "x")
+
+
+def test_withdrawing_spares_a_corpus_that_only_shares_shards_with_the_source(tmp_path):
+    two_source_corpora(tmp_path)
+    mixed = Corpus.open(tmp_path / "mixed")
+    good = mixed.select([3, 4], tmp_path / "good", "good", "r", ledger=drop_rest(mixed, {3, 4}))
+    assert set(good.index["source"].to_pylist()) == {"good"}
+    withdraw(tmp_path, tmp_path / "shards", "doomed", "x")
+    after = Corpus.open(tmp_path / "good")
+    assert after.digest == good.digest and after.verify() == []
+    secret = random_clip(2, source="doomed", frames=30).motion.tobytes()
+    assert not any(secret in p.read_bytes() for p in tmp_path.rglob("*.arrow"))
+
+
+def test_a_withdrawal_killed_before_it_deletes_is_finished_by_asking_again(tmp_path, monkeypatch):
+    two_source_corpora(tmp_path)
+    with monkeypatch.context() as killed:
+        killed.setattr(withdrawal, "shard_path", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            withdraw(tmp_path, tmp_path / "shards", "doomed", "x")
+    secret = random_clip(2, source="doomed", frames=30).motion.tobytes()
+    assert any(secret in p.read_bytes() for p in tmp_path.rglob("*.arrow"))
+    withdraw(tmp_path, tmp_path / "shards", "doomed", "x")
+    assert not any(secret in p.read_bytes() for p in tmp_path.rglob("*.arrow"))
+
+
+def test_a_withdrawal_that_was_cut_short_is_finished_by_asking_again(tmp_path, monkeypatch):
+    two_source_corpora(tmp_path)
+    calls = []
+    real = withdrawal._without
+
+    def once(*args):
+        if calls:
+            raise KeyboardInterrupt
+        calls.append(1)
+        real(*args)
+
+    monkeypatch.setattr(withdrawal, "_without", once)
+    with pytest.raises(KeyboardInterrupt):
+        withdraw(tmp_path, tmp_path / "shards", "doomed", "x")
+    monkeypatch.setattr(withdrawal, "_without", real)
+    withdraw(tmp_path, tmp_path / "shards", "doomed", "x")
+    secret = random_clip(2, source="doomed", frames=30).motion.tobytes()
+    assert not any(secret in p.read_bytes() for p in tmp_path.rglob("*.arrow"))
+    assert all(verify_folder(tmp_path / name) == [] for name in ("mixed", "cut", "alone"))
+
+
+def artefact(path, kind, name, digest, **parents):
+    write_manifest(path, Manifest(name, kind, digest, "r", {key.replace("__", "/"): value for key, value in parents.items()}))
+    return path
+
+
+def test_everything_made_of_it_is_named_however_far_down_and_exports_are_gone(tmp_path):
+    cut = two_source_corpora(tmp_path)
+    only_good = Corpus.open(tmp_path / "mixed").select(
+        [3, 4, 5], tmp_path / "good", "good", "r", ledger=drop_rest(Corpus.open(tmp_path / "mixed"), {3, 4, 5})
+    )
+    home = tmp_path / "home"
+    trained = artefact(home / "checkpoints" / "small_pretrain", "checkpoint", "checkpoint/small_pretrain", "c1", cut=cut.digest)
+    tuned = artefact(home / "checkpoints" / "small_sft", "checkpoint", "checkpoint/small_sft", "c2", small=("c1"))
+    report = artefact(home / "eval_results" / "x", "report", "evaluation/x", "e1", sft="c2")
+    older = artefact(home / "checkpoints" / "old", "checkpoint", "checkpoint/old", "c3", cut="a version that is gone")
+    clean = artefact(home / "checkpoints" / "clean", "checkpoint", "checkpoint/clean", "c4", good="another")
+    (tmp_path / "cut.pt").write_bytes(b"tensors")
+    (tmp_path / "cut.pt.md5").write_text("x")
+    artefact(tmp_path / "cut.pt", "export", "export/cut.pt", "x1", cut=cut.digest)
+    stone = withdraw(tmp_path, tmp_path / "shards", "doomed", "revoked", also_below=[home])
+    # "good" was selected from a corpus that held the source: its ancestry leads there, though none of its rows is the source's.
+    assert stone.derived == ["home/checkpoints/small_pretrain", "home/checkpoints/small_sft", "home/eval_results/x"]
+    assert stone.possible == ["home/checkpoints/old"] and stone.removed == ["cut.pt"]
+    assert not list(tmp_path.glob("cut.pt*"))
+    for path, digest, certain in ((trained, "c1", True), (tuned, "c2", True), (report, "e1", True), (older, "c3", False)):
+        (row,) = marks_of(path, digest)
+        assert row["source"] == "doomed" and row["reason"] == "revoked" and row["certain"] is certain
+    assert marks_of(clean, "c4") == [] and marks_of(trained, "trained anew") == []
+    assert Corpus.open(tmp_path / "good").verify() == [] and len(only_good) == 3
+
+
+def test_captions_that_its_equals_took_over_leave_with_it(tmp_path):
+    """A clip of another source carries the withdrawn one's caption: it leaves the merged corpus, not its own."""
+    mine = random_clip(0, source="good", frames=30)
+    secret = "a sentence that only the withdrawn source says"
+    for name, clips in {"good": [mine, random_clip(1, source="good", frames=30)],
+                        "doomed": [replace(mine, id="doomed/0#0", source="doomed", texts=(Text(secret, 0.0, 1.0, "caption"),))]}.items():  # fmt: skip
+        with CorpusWriter(tmp_path / name, shards=tmp_path / "shards", name=f"canonical/{name}") as writer:
+            for clip in clips:
+                writer.add(clip)
+            writer.publish()
+    from stickgen_core.corpus import union
+
+    union([Corpus.open(tmp_path / "good"), Corpus.open(tmp_path / "doomed")], tmp_path / "merged", "merged", "r", rows=[[0, 1], []],
+          texts={mine.id: (*mine.texts, Text(secret, 0.0, 1.0, "caption"))},
+          ledger=[LedgerRow("doomed", "doomed/0#0", "merge", "duplicate", f"same motion as {mine.id}")])  # fmt: skip
+    withdraw(tmp_path, tmp_path / "shards", "doomed", "revoked")
+    assert not any(secret.encode() in path.read_bytes() for path in (tmp_path / "shards").iterdir())
+    assert Corpus.open(tmp_path / "merged").ids == ["good/000001#0"] and len(Corpus.open(tmp_path / "good")) == 2
+    reason = {row["id"]: row["detail"] for row in Corpus.open(tmp_path / "merged").ledger().to_pylist()}
+    assert reason[mine.id] == "was made with doomed: revoked"
+    assert all(verify_folder(tmp_path / name) == [] for name in ("good", "merged", "doomed"))
+
+
+def test_motion_recombined_from_it_leaves_with_it(tmp_path):
+    with CorpusWriter(tmp_path / "made", shards=tmp_path / "shards", name="made") as writer:
+        writer.add(random_clip(0, source="recombined", frames=30, extra={"sources": ["doomed", "good"]}))
+        writer.add(random_clip(1, source="recombined", frames=30, extra={"sources": ["good"]}))
+        writer.publish()
+    withdraw(tmp_path, tmp_path / "shards", "doomed", "revoked")
+    assert Corpus.open(tmp_path / "made").ids == ["recombined/000001#0"]
+
+
+def test_a_lifted_withdrawal_leaves_its_stone_and_asks_nothing_more(tmp_path):
+    two_source_corpora(tmp_path)
+    withdraw(tmp_path, tmp_path / "shards", "doomed", "revoked")
+    assert reinstate(tmp_path, "doomed").reason == "revoked"
+    assert read_tombstone(tmp_path, "doomed") is None
+    (lifted,) = (tmp_path / "tombstones").glob("doomed.lifted-*.json")
+    assert json.loads(lifted.read_text())["source"] == "doomed"
+    with pytest.raises(StickgenError, match="no tombstone"):
+        reinstate(tmp_path, "doomed")
+
+
+def test_an_absent_corpus_replaces_what_was_there(tmp_path):
+    two_source_corpora(tmp_path)
+    corpus = publish_absent(tmp_path / "alone", tmp_path / "shards", "canonical/alone", "r", {"raw/alone": "0"}, "withdrawn")
+    assert len(corpus) == 0 and corpus.manifest.notes["absent"] == "withdrawn" and corpus.verify() == []
+    assert np.array_equal(corpus.column("frames"), [])
