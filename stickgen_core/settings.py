@@ -23,6 +23,7 @@ from stickgen_core.rendering.config import RenderingConfig
 from stickgen_core.skeleton.config import SkeletonConfig
 from stickgen_core.sources.registry import SourceSpec, load_registry
 from stickgen_core.text.config import TextConfig
+from stickgen_core.training.config import CostConfig
 
 PROFILES = ("demo", "full", "test")
 
@@ -59,6 +60,7 @@ class Config(Section):
     rendering: RenderingConfig
     generation: GenerationConfig
     evaluation: EvaluationConfig
+    cost: CostConfig
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from stickgen_core.records.publish import exclusively, publish_text, sweep
 from stickgen_pipeline import gates
 
 Progress = Callable[[str, int, int], None]
+Watch = Callable[[Mapping[str, float]], None]
 
 # A step returns this when it could not look at its input now and leaves the last artefact in place.
 KEPT = object()
@@ -51,6 +52,7 @@ class Work:
     inputs     asset key -> digest, read from the manifests of the very bytes that are opened
     progress   (label, done, total)
     stopping   true once somebody asked for an end; a long computation then saves and returns
+    watch      gets a long computation's figures as they come, for whoever looks on
     """
 
     key: str
@@ -59,6 +61,7 @@ class Work:
     inputs: Mapping[str, str]
     progress: Progress
     stopping: Callable[[], bool] = lambda: False
+    watch: Watch = lambda figures: None
 
 
 @dataclass(frozen=True)
@@ -162,12 +165,14 @@ Witness = Callable[[Step, Manifest, "Receipt", Mapping[str, Any]], None]
 
 
 def perform(
-    step: Step, steps: Steps, state: Path, progress: Progress, worker: Worker | None = None, witness: Witness | None = None
-) -> Outcome:
+    step: Step, steps: Steps, state: Path, progress: Progress, worker: Worker | None = None, witness: Witness | None = None,
+    watch: Watch = lambda figures: None,
+) -> Outcome:  # fmt: skip
     """Make the artefact, or keep the one that the same recipe already made from the same inputs.
 
     state     folder of receipts, locks and what was set aside; losing it costs a second look by each stage, never an artefact
     witness   is told of every artefact that passed its gates
+    watch     gets a long computation's figures as they come
     """
     started, place = time.monotonic(), place_of(step, state)
     with exclusively(place / "lock"):
@@ -181,7 +186,7 @@ def perform(
             sweep(step.folder.parent)
             if not unproven:
                 gates.set_aside(step.folder, place)
-            work = Work(step.key, step.folder, recipe, inputs, progress)
+            work = Work(step.key, step.folder, recipe, inputs, progress, watch=watch)
             if step.apart and worker is not None:
                 peak = worker.run(step, work)
             else:

@@ -20,8 +20,9 @@ from stickgen_core.model.normalise import Normaliser, Statistics
 from stickgen_core.model.objective import TERMS, Objective
 from stickgen_core.model.sampler import sample
 from stickgen_core.records.seeds import generator, key64
-from stickgen_core.training.batches import DEFAULT_CAMERA, Batches, Clips, conditions_of, target_of
+from stickgen_core.training.batches import Batches, conditions_of, target_of
 from stickgen_core.training.checkpoints import load_model
+from stickgen_core.training.clips import DEFAULT_CAMERA, Clips
 from stickgen_core.training.config import RunConfig
 
 

@@ -121,6 +121,14 @@ class LoraTraining(Section):
     warmup_epochs: float | None = None
 
 
+class LoraData(Section):
+    """A corpus query: what a LoRA run trains on, such as one style or one source. Empty means the whole SFT corpus."""
+
+    sources: tuple[str, ...] = ()
+    actions: tuple[int, ...] = ()
+    styles: tuple[str, ...] = ()
+
+
 class LoraConfig(Section):
     """Low-rank adapters on the linear layers of `target_modules`; the base stays frozen."""
 
@@ -130,3 +138,4 @@ class LoraConfig(Section):
     dropout: float = Field(ge=0, lt=1)
     target_modules: tuple[str, ...]
     training: LoraTraining = LoraTraining()
+    data: LoraData = LoraData()

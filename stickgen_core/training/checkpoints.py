@@ -11,8 +11,10 @@ by relative path and digest; the safetensors file beside it stands on its own.
 
 import json
 import random
+import shutil
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stickgen_core.errors import Corrupt, MissingInput
+from stickgen_core.errors import Corrupt, MissingInput, StickgenError
 from stickgen_core.model.config import LoraConfig
 from stickgen_core.model.denoiser import Denoiser, build_model
 from stickgen_core.model.lora import merged_state
@@ -78,9 +80,26 @@ def restore_rng(state: Mapping[str, Any]) -> None:
         torch.cuda.set_rng_state_all(state["cuda"])
 
 
+@contextmanager
+def _writing(path: Path) -> Iterator[Path]:
+    """`publishing`, where torch and safetensors report a failed write as errors of their own."""
+    try:
+        with publishing(path) as temporary:
+            yield temporary
+    except StickgenError:
+        raise
+    except Exception as error:
+        if not isinstance(error, OSError | RuntimeError) and type(error).__name__ != "SafetensorError":
+            raise
+        free = shutil.disk_usage(path.parent).free / 1e6
+        raise StickgenError(
+            f"{path}: could not be written ({str(error).splitlines()[0]}; {free:,.0f} MB free); the old version is untouched; free space and run again"
+        ) from None
+
+
 def save(path: Path, payload: Mapping[str, Any]) -> None:
     """Write a checkpoint so that a reader finds the old one or the new one whole."""
-    with publishing(path) as temporary:
+    with _writing(path) as temporary:
         torch.save(dict(payload), temporary)
 
 
@@ -215,7 +234,7 @@ def write_release(folder: Path, payload: Mapping[str, Any]) -> Path:
         "epoch": payload["epoch"],
         ENCODER: payload.get(ENCODER),
     }
-    with publishing(folder / RELEASE) as temporary:
+    with _writing(folder / RELEASE) as temporary:
         save_file({**weights, **numbers}, temporary, {"stickgen": json.dumps(header, sort_keys=True)})
     return folder / RELEASE
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from stickgen_core.config import Section, config_hash, parse_override, read_yaml
 from stickgen_core.config.loader import merge
@@ -23,7 +23,8 @@ MACHINE_KEYS = {
     "training": (
         "device", "threads", "compile", "num_workers", "prefetch_factor", "log_every_steps", "save_every_steps", "keep_last", "resume_from",
         "max_train_hours", "trackers",
-    )
+    ),
+    "data": ("parallax_root",),
 }  # fmt: skip
 
 # Keys of MACHINE_KEYS that older checkpoints may still carry.
@@ -38,7 +39,7 @@ class DataConfig(Section):
     bucket_batches      clips are sorted by length inside windows of this many optimiser steps
     pad_to_multiple     padded length of a micro-batch; larger keeps the number of shapes low for a compiler
     use_parallax_augmentation   the multimodal model, conditioned on rendered views of its clips
-    parallax_root               the folder of those views, as rendering wrote it
+    parallax_root               the folder of those views, as rendering wrote it; relative to the data root
     parallax_image_size         height and width that a view is scaled to
     image_backend               what decodes it
     sources, actions, styles   a corpus query: train only on these (empty means all)
@@ -56,6 +57,24 @@ class DataConfig(Section):
     sources: tuple[str, ...] = ()
     actions: tuple[int, ...] = ()
     styles: tuple[str, ...] = ()
+
+
+class CostConfig(Section):
+    """What an hour of a machine costs, which machine trains here, and the most that one run may cost (None: anything)."""
+
+    prices_per_hour: Mapping[str, Annotated[float, Field(ge=0)]]
+    machine: str
+    budget: float | None = Field(default=None, ge=0)
+
+    @model_validator(mode="after")
+    def _priced(self) -> "CostConfig":
+        if self.machine not in self.prices_per_hour:
+            raise ValueError(f"machine {self.machine!r} has no price (prices_per_hour: {', '.join(self.prices_per_hour)})")
+        return self
+
+    @property
+    def price_per_hour(self) -> float:
+        return self.prices_per_hour[self.machine]
 
 
 class TrainingConfig(Section):
@@ -179,7 +198,10 @@ def run_config(configs: Path, profile: str, variant: str, stage: str, overrides:
 
 
 def run_from_file(path: Path, configs: Path, profile: str, overrides: tuple[str, ...] | list[str] = ()) -> RunConfig:
-    """The same for any run file; `lora.enabled` turns an SFT run into the LoRA run of its variant, whoever sets it."""
+    """The same for any run file; `lora.enabled` turns an SFT run into the LoRA run of its variant, whoever sets it.
+
+    What `lora.training` and `lora.data` say then holds in place of the stage's own.
+    """
     values: dict[str, Any] = {}
     for name in DEFAULTS:
         values = merge(values, read_yaml(configs / "defaults" / f"{name}.yaml"))
@@ -193,7 +215,8 @@ def run_from_file(path: Path, configs: Path, profile: str, overrides: tuple[str,
     lora = merge(values.get("lora", {}), over.get("lora", {}))
     if lora.get("enabled"):
         kept = {key: value for key, value in (lora.get("training") or {}).items() if value is not None}
-        values = merge(values, {"stage": "lora", "training": kept})
+        asked = {key: value for key, value in (lora.get("data") or {}).items() if value}
+        values = merge(values, {"stage": "lora", "training": kept, "data": asked})
     values = merge(values, _profile_values(configs, profile, values.get("variant"), values.get("stage")))
     return _validated(merge(values, over), f"{path} ({profile})")
 

@@ -1,4 +1,4 @@
-"""Cost before spending: operations, speed, memory, hours and money of a run, from a measured step."""
+"""Cost before spending: operations, speed, memory, disk, hours and money of a run, from a measured step."""
 
 import time
 from dataclasses import dataclass
@@ -14,45 +14,78 @@ from stickgen_core.model.normalise import Normaliser, Statistics
 from stickgen_core.model.objective import Draws, Objective, Target
 from stickgen_core.records.digests import digest_json
 from stickgen_core.skeleton.physics import PHYSICS_NAMES
+from stickgen_core.training.clips import Clips
 from stickgen_core.training.config import RunConfig
+from stickgen_core.training.devices import Machine
 
 # AdamW keeps two float32 moments beside each float32 weight; the average is a fourth copy and the gradient a fifth.
 COPIES_WHILE_TRAINING = 5
 COPIES_IN_CHECKPOINT = 4
+BYTES = 4
 # Enough to measure a CPU, whose speed hardly depends on the batch, without waiting minutes for the large model.
 MOST_TOKENS_ON_CPU = 512
+# Side of the square product that a peak is measured with: in a CPU's cache it lasts milliseconds, a GPU needs more to fill up.
+PEAK_SIZE = {"cpu": 512}
+PEAK_SIZE_ON_A_GPU = 8192
+PEAK_REPEATS = 6
 
 
-def training_flops(model: Denoiser, frames: int) -> float:
-    """Floating-point operations of a frame, forward and backward: 6·P + 12·T·d·L."""
-    config = model.config
-    parameters = sum(p.numel() for p in model.parameters())
-    return 6.0 * parameters + 12.0 * frames * config.d_model * config.num_layers
+@dataclass(frozen=True)
+class Work:
+    """Floating-point operations of a model: 6·P + 12·T·d·L a frame, forward and backward; a frozen weight has no gradient and counts 4.
+
+    attention   12·d·L, per frame of a clip's T
+    """
+
+    parameters: int
+    trained: int
+    attention: int
+
+    @classmethod
+    def of(cls, model: Denoiser) -> "Work":
+        counts = [(p.numel(), p.requires_grad) for p in model.parameters()]
+        trained = sum(count for count, live in counts if live)
+        return cls(sum(count for count, _ in counts), trained, 12 * model.config.d_model * model.config.num_layers)
+
+    def operations(self, frames: float) -> float:
+        """Of one frame of a clip of so many."""
+        return 4.0 * self.parameters + 2.0 * self.trained + self.attention * frames
 
 
-def matmul_peak(device: torch.device, size: int = 1024, repeats: int = 8) -> float:
+def matmul_peak(device: torch.device) -> float:
     """Operations a second of a square matrix product, in the arithmetic that training uses there."""
-    kind = torch.bfloat16 if device.type == "cuda" else torch.float32
-    a, b = (torch.randn(size, size, device=device, dtype=kind) for _ in range(2))
-    clock = time.perf_counter if device.type == "cuda" else time.process_time  # a busy machine must not lower the peak
+    size, kind = PEAK_SIZE.get(device.type, PEAK_SIZE_ON_A_GPU), torch.bfloat16 if device.type == "cuda" else torch.float32
+    a, b = (torch.ones(size, size, device=device, dtype=kind) for _ in range(2))
+    # One thread is timed by the processor's clock: a busy machine must not lower the peak.
+    clock = time.process_time if device.type == "cpu" and torch.get_num_threads() == 1 else time.perf_counter
     a @ b
     best = 0.0
-    for _ in range(repeats):
+    for _ in range(PEAK_REPEATS):
         _finished(device)
         began = clock()
         a @ b
         _finished(device)
-        best = max(best, 2.0 * size**3 / (clock() - began))
+        best = max(best, 2.0 * size**3 / max(clock() - began, 1e-9))
     return best
 
 
 def _finished(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
 
 
-def seconds_per_step(run: RunConfig, mean_frames: float, mean_actors: float, device: torch.device) -> float:
-    """Time of one optimiser step of the run, measured on a model of its own that is thrown away.
+@dataclass(frozen=True)
+class StepCost:
+    """One optimiser step as measured: its seconds, and what its largest micro-batch keeps for the backward pass."""
+
+    seconds: float
+    activation_bytes: float
+
+
+def measure_step(run: RunConfig, mean_frames: float, mean_actors: float, device: torch.device) -> StepCost:
+    """Time and activations of one optimiser step of the run, measured on a model of its own that is thrown away.
 
     One micro-batch of random clips as long as the mean is timed twice, the first time to warm up, and scaled to the clips of a step; the
     optimiser is added once. Global generators are left as they were.
@@ -69,17 +102,32 @@ def seconds_per_step(run: RunConfig, mean_frames: float, mean_actors: float, dev
         target, shown, draws, counts = random_step(run, clips, frames, actors, device)
         optimiser = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=0.0, fused=device.type != "mps")
         marks = []
+        kept: dict[int, int] = {}
+        own = {p.untyped_storage().data_ptr() for p in model.parameters()}
+
+        def note(tensor: torch.Tensor) -> torch.Tensor:
+            storage = tensor.untyped_storage()
+            if storage.data_ptr() not in own:
+                kept[storage.data_ptr()] = storage.nbytes()
+            return tensor
+
         for _ in range(2):
             marks = [_now(device)]
-            with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+            kept.clear()
+            with (
+                torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor),
+                torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"),
+            ):
                 values, _ = objective.terms(model, target, shown, draws, counts)
             (values @ objective.weights).backward()
             marks.append(_now(device))
             optimiser.step()
             marks.append(_now(device))
             optimiser.zero_grad(set_to_none=True)
-    share = run.training.effective_batch * mean_frames * mean_actors / (clips * frames * actors)
-    return (marks[1] - marks[0]) * share + marks[2] - marks[1]
+    step_tokens = run.training.effective_batch * mean_frames * mean_actors
+    share = step_tokens / (clips * frames * actors)
+    largest = max(min(run.data.token_budget, step_tokens), frames * actors) / (clips * frames * actors)
+    return StepCost((marks[1] - marks[0]) * share + marks[2] - marks[1], sum(kept.values()) * largest)
 
 
 def random_step(
@@ -120,32 +168,61 @@ def plain_statistics(width: int, fps: float) -> Statistics:
 
 
 @dataclass(frozen=True)
+class Budget:
+    """The price of the machine's hour, and what a run may cost (None: anything)."""
+
+    price_per_hour: float
+    limit: float | None = None
+
+
+@dataclass(frozen=True)
 class Estimate:
-    """What a run will take at the measured speed."""
+    """What a run will take at the measured speed; sizes in megabytes.
+
+    state        weights, gradients, moments and average    activations  of the largest micro-batch
+    checkpoint   one .pth                                   disk         every file that the run leaves or keeps while it goes
+    """
 
     steps: int
     hours: float
-    checkpoint_mb: float
     state_mb: float
+    activations_mb: float
+    checkpoint_mb: float
+    disk_mb: float
     money: float
 
 
 def estimate(
-    total_steps: int, seconds_per_step: float, trainable: int, total: int, price_per_hour: float = 0.0, budget: float | None = None,
-    max_hours: float | None = None,
+    run: RunConfig, steps: int, step: StepCost, trained: int, total: int, steps_per_epoch: int = 0, budget: Budget | None = None
 ) -> Estimate:  # fmt: skip
-    """Hours, sizes and money; refuses what is over the budget or the hours (training.max_train_hours)."""
-    hours = total_steps * seconds_per_step / 3600
+    """Hours, sizes and money; refuses what is over training.max_train_hours or the budget."""
+    hours = steps * step.seconds / 3600
+    price = budget.price_per_hour if budget else 0.0
+    checkpoint = COPIES_IN_CHECKPOINT * BYTES * trained / 1e6
+    periodic = steps // (steps_per_epoch * run.training.checkpoint_every_epochs) if steps_per_epoch else 0
+    kept = min(periodic, run.training.keep_last or periodic)
     found = Estimate(
-        total_steps, hours, COPIES_IN_CHECKPOINT * 4 * trainable / 1e6, 4 * (total + (COPIES_WHILE_TRAINING - 1) * trainable) / 1e6, hours * price_per_hour
+        steps, hours, BYTES * (total + (COPIES_WHILE_TRAINING - 1) * trained) / 1e6, step.activation_bytes / 1e6, checkpoint,
+        (3 + kept) * checkpoint + BYTES * total / 1e6, hours * price,
     )  # fmt: skip
-    if max_hours is not None and hours > max_hours:
+    limit = run.training.max_train_hours
+    if limit is not None and hours > limit:
         raise StickgenError(
-            f"this run would take about {hours:.3g} h ({total_steps:,} steps of {seconds_per_step:.3g} s), "
-            f"training.max_train_hours is {max_hours:g}; raise it or train fewer steps"
+            f"{run.name} would take about {hours:.3g} h ({steps:,} steps of {step.seconds:.3g} s), "
+            f"training.max_train_hours is {limit:g}; raise it or train fewer steps"
         )
-    if budget is not None and found.money > budget:
+    if budget is not None and budget.limit is not None and found.money > budget.limit:
         raise StickgenError(
-            f"this run would cost {found.money:.2f} over {hours:.1f} h, the budget is {budget:.2f}; raise it or train fewer steps"
+            f"{run.name} would cost about {found.money:.2f} ({hours:.3g} h at {price:g} an hour), cost.budget is {budget.limit:g}; "
+            "raise it or train fewer steps"
         )
     return found
+
+
+def refuse_too_dear(run: RunConfig, clips: Clips, steps: int, machine: Machine, budget: Budget | None) -> None:
+    """Where a limit is set, measure a step and refuse what is left of the run if it would take longer or cost more."""
+    limited = run.training.max_train_hours is not None or (budget is not None and budget.limit is not None)
+    if not limited or not steps:
+        return
+    step = measure_step(run, float(clips.frames.mean()), float(clips.actors.mean()), machine.device)
+    estimate(run, steps, StepCost(step.seconds / machine.world, step.activation_bytes), 0, 0, budget=budget)

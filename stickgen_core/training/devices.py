@@ -13,6 +13,10 @@ from torch import Tensor
 from stickgen_core.errors import ConfigError
 from stickgen_core.training.config import TrainingConfig
 
+# What a repeatable run needs in its environment. A hash seed works from the start of a process on: the worker process gets it at birth,
+# a process that is running already hands it to its children.
+REPEATABLE = {"PYTHONHASHSEED": "0", "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
+
 
 @dataclass(frozen=True)
 class Machine:
@@ -76,7 +80,8 @@ def machine_for(config: TrainingConfig) -> Iterator[Machine]:
     if config.threads:
         torch.set_num_threads(config.threads)
     if config.deterministic:
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        for name, value in REPEATABLE.items():
+            os.environ.setdefault(name, value)
         torch.use_deterministic_algorithms(True)
     started = world > 1 and not torch.distributed.is_initialized()
     if started:

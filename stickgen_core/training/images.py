@@ -18,7 +18,7 @@ from stickgen_core.errors import ConfigError, Corrupt, MissingInput
 from stickgen_core.records.digests import digest_bytes, digest_entries
 from stickgen_core.records.seeds import key64
 from stickgen_core.rendering.parallax import METADATA
-from stickgen_core.training.batches import Batch
+from stickgen_core.training.clips import Batch
 from stickgen_core.training.config import RunConfig
 
 # Position and look-at target in metres, vertical field of view in radians.
@@ -42,9 +42,12 @@ class ParallaxImages:
         self._decode = DECODERS[backend]
 
     @classmethod
-    def open(cls, run: RunConfig, corpus: Corpus) -> "ParallaxImages":
-        """The pictures of data.parallax_root that belong to clips of the corpus; one line if there are none or they show other motions."""
-        root = Path(run.data.parallax_root)
+    def open(cls, run: RunConfig, corpus: Corpus, below: Path | None = None) -> "ParallaxImages":
+        """The pictures of data.parallax_root that belong to clips of the corpus; one line if there are none or they show other motions.
+
+        below   the data root that a relative data.parallax_root starts from
+        """
+        root = (below or Path()) / run.data.parallax_root
         if run.model.image_camera_dim != VIEWPOINT_WIDTH:
             raise ConfigError(
                 f"model.image_camera_dim is {run.model.image_camera_dim}; a parallax view has {VIEWPOINT_WIDTH} camera numbers"

@@ -7,7 +7,7 @@ from typing import Any
 
 from stickgen_core.errors import ConfigError
 
-METRICS, LOG = "metrics.jsonl", "training_verbose.log"
+METRICS, LOG, TENSORBOARD = "metrics.jsonl", "training_verbose.log", "tensorboard"
 
 
 class Journal:
@@ -20,7 +20,7 @@ class Journal:
         (folder / METRICS).write_text("".join(kept))
         if not step:
             (folder / LOG).write_text("")
-        self._trackers = [_tracker(name, folder, run_name) for name in trackers]
+        self._trackers = [_tracker(name, folder, run_name, step) for name in trackers]
 
     def say(self, text: str) -> None:
         with (self.folder / LOG).open("a", encoding="utf-8") as file:
@@ -48,16 +48,18 @@ def read_metrics(folder: Path, kind: str | None = None) -> list[dict[str, Any]]:
     return [row for row in rows if kind is None or row["kind"] == kind]
 
 
-def _tracker(name: str, folder: Path, run_name: str) -> Callable[[int, dict[str, float]], None]:
+def _tracker(name: str, folder: Path, run_name: str, step: int) -> Callable[[int, dict[str, float]], None]:
     try:
         if name == "tensorboard":
             from torch.utils.tensorboard import SummaryWriter
 
-            writer = SummaryWriter(str(folder / "tensorboard"))
+            # What a killed run wrote after the step that it goes on from is superseded.
+            writer = SummaryWriter(str(folder / TENSORBOARD), purge_step=step + 1 if step else None)
 
             def board(step: int, values: dict[str, float]) -> None:
                 for key, value in values.items():
                     writer.add_scalar(key, value, step)
+                writer.flush()
 
             return board
         if name == "mlflow":

@@ -52,9 +52,9 @@ def _checkpoint(run: RunConfig, settings: Settings) -> Step:
 
 
 def _make(run: RunConfig, settings: Settings, work: Work) -> None:
-    from stickgen_core.training.trainer import train
-
+    from stickgen_core.training.cost import Budget
     from stickgen_core.training.statistics import load_statistics
+    from stickgen_core.training.trainer import train
 
     places = settings.places
     train(
@@ -70,6 +70,8 @@ def _make(run: RunConfig, settings: Settings, work: Work) -> None:
         parents=work.inputs,
         progress=work.progress,
         stopping=work.stopping,
+        watch=work.watch,
+        budget=Budget(settings.config.cost.price_per_hour, settings.config.cost.budget),
     )
 
 

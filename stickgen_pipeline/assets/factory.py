@@ -9,6 +9,7 @@ import dagster as dg
 
 from stickgen_core.errors import StickgenError
 from stickgen_core.records.retention import kept
+from stickgen_pipeline.assets.live import observed
 from stickgen_pipeline.automation import on_new_content
 from stickgen_pipeline.resources import Bench
 from stickgen_pipeline.steps import Check, Outcome, Progress, Step, Steps, Verdict, bytes_of, perform
@@ -48,7 +49,8 @@ def asset_of(step: Step, steps: Steps, settings: "Settings") -> dg.AssetsDefinit
     def build(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
         bench: Bench = context.resources.bench
         try:
-            outcome = perform(step, steps, bench.state, bench.progress_of(step) or _into_log(context), bench.worker, bench.witness)
+            progress = bench.progress_of(step) or _into_log(context)
+            outcome = perform(step, steps, bench.state, progress, bench.worker, bench.witness, observed(context, key))
         except StickgenError as error:
             raise dg.Failure(description=str(error), allow_retries=False) from error
         bench.finished(step, outcome)

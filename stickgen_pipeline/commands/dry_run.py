@@ -61,7 +61,7 @@ def dry_run(options: argparse.Namespace, settings: Settings, run: RunConfig) -> 
 def _training_clips(settings: Settings, run: RunConfig) -> tuple[int, float, float]:
     """(training clips of the run, their mean frames, their mean people); zeros while the corpus is not there."""
     from stickgen_core.corpus import Corpus
-    from stickgen_core.training.batches import queried
+    from stickgen_core.training.clips import queried
     from stickgen_core.training.statistics import split_rows
 
     try:

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +47,11 @@ def main(arguments: list[str]) -> int:
                 last[0] = time.monotonic()
                 answer(progress=[label, done, total])
 
+        def watch(figures: Mapping[str, float]) -> None:
+            answer(figures=dict(figures))
+
         try:
-            step.make(Work(step.key, step.folder, request["recipe"], request["inputs"], progress, stop.is_set))
+            step.make(Work(step.key, step.folder, request["recipe"], request["inputs"], progress, stop.is_set, watch))
             answer(peak_mb=peak_memory_mb())
         except StickgenError as error:
             answer(error=str(error))

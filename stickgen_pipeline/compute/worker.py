@@ -19,6 +19,9 @@ from stickgen_pipeline.steps import Step, Work
 if TYPE_CHECKING:
     from stickgen_core.settings import Settings
 
+# What repeatable training needs from the birth of its process on; the trainer records it.
+REPEATABLE = {"PYTHONHASHSEED": "0", "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
+
 # A checkpoint of the largest variant is written well within this.
 GRACE_S = 60.0
 
@@ -48,6 +51,8 @@ class WorkerProcess:
                 answer: dict[str, Any] = json.loads(line)
                 if "progress" in answer:
                     work.progress(*answer["progress"])
+                elif "figures" in answer:
+                    work.watch(answer["figures"])
                 elif "peak_mb" in answer:
                     return float(answer["peak_mb"])
                 elif "error" in answer:
@@ -93,7 +98,7 @@ class WorkerProcess:
         self._child = subprocess.Popen(
             [sys.executable, "-m", "stickgen_pipeline.compute.child", settings.profile, str(settings.root), *settings.overrides],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1,
-            env={"OMP_NUM_THREADS": threads, "TOKENIZERS_PARALLELISM": "false", **os.environ},
+            env={"OMP_NUM_THREADS": threads, "TOKENIZERS_PARALLELISM": "false", **REPEATABLE, **os.environ},
             process_group=0,  # Ctrl-C reaches the parent only, which asks the child to save first
         )  # fmt: skip
         return self._child

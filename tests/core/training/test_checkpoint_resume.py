@@ -11,8 +11,10 @@ import torch
 
 from stickgen_core.errors import ConfigError, Corrupt, MissingInput
 from stickgen_core.training import checkpoints
-from stickgen_core.training.loop import Diverged, TrainResult, resume_source, train
+from stickgen_core.training.loop import TrainResult, train
+from stickgen_core.training.starting import resume_source
 from stickgen_core.training.statistics import motion_statistics
+from stickgen_core.training.stopping import Diverged
 from tests.core.training.training_factory import WordVectors, swings, tiny_run
 
 torch.set_num_threads(1)

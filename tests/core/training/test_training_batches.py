@@ -13,8 +13,9 @@ from stickgen_core.model.denoiser import Prediction
 from stickgen_core.model.losses import temporal_error
 from stickgen_core.model.normalise import Normaliser, relative
 from stickgen_core.model.objective import TERMS, Objective
-from stickgen_core.training.batches import Batches, Clips, conditions_of, epoch_order, micro_batches, target_of
-from stickgen_core.training.loop import learning_rate, schedule
+from stickgen_core.training.batches import Batches, conditions_of, epoch_order, micro_batches, target_of
+from stickgen_core.training.clips import Clips
+from stickgen_core.training.schedule import learning_rate, schedule
 from stickgen_core.training.statistics import motion_statistics
 from tests.core.training.training_factory import WordVectors, swings, tiny_run
 

@@ -7,7 +7,7 @@ import torch
 
 from stickgen_core.errors import StickgenError
 from stickgen_core.training import checkpoints
-from stickgen_core.training.cost import estimate, seconds_per_step
+from stickgen_core.training.cost import Budget, StepCost, estimate, measure_step
 from stickgen_core.training.loop import train
 from stickgen_core.training.statistics import motion_statistics
 from tests.core.training.training_factory import WordVectors, swings, tiny_run
@@ -16,19 +16,21 @@ torch.set_num_threads(1)
 
 
 def test_hours_and_money_over_their_limits_are_refused() -> None:
-    found = estimate(7200, 0.5, 1_000_000, 2_000_000, price_per_hour=3.0, budget=3.1, max_hours=1.1)
-    assert (found.hours, found.money, found.checkpoint_mb) == (1.0, 3.0, 16.0)
+    run, step = tiny_run("training.checkpoint_every_epochs=10"), StepCost(0.5, 3e6)
+    found = estimate(run, 7200, step, 1_000_000, 2_000_000, steps_per_epoch=72, budget=Budget(3.0, 3.1))
+    assert (found.hours, found.money, found.checkpoint_mb, found.state_mb, found.activations_mb) == (1.0, 3.0, 16.0, 24.0, 3.0)
+    assert found.disk_mb == (3 + 10) * 16.0 + 8.0, "newest, the one before, best, ten periodic ones, and the release file"
     with pytest.raises(StickgenError, match="max_train_hours is 0.9"):
-        estimate(7200, 0.5, 1, 1, max_hours=0.9)
-    with pytest.raises(StickgenError, match="budget is 2.00"):
-        estimate(7200, 0.5, 1, 1, price_per_hour=3.0, budget=2.0)
+        estimate(tiny_run("training.max_train_hours=0.9"), 7200, step, 1, 1)
+    with pytest.raises(StickgenError, match="cost.budget is 2"):
+        estimate(run, 7200, step, 1, 1, budget=Budget(3.0, 2.0))
 
 
 def test_a_longer_batch_costs_more_and_global_draws_are_left_alone() -> None:
     cpu, state = torch.device("cpu"), torch.get_rng_state()
-    few, many = tiny_run("training.batch_size=1"), tiny_run("training.batch_size=512")
-    assert 0 < seconds_per_step(few, 50, 1, cpu) < seconds_per_step(many, 50, 1, cpu)
-    assert seconds_per_step(tiny_run("data.use_parallax_augmentation=true", "data.parallax_image_size=[16,16]"), 50, 1, cpu) > 0
+    few, many = (measure_step(tiny_run(f"training.batch_size={size}"), 50, 1, cpu) for size in (1, 512))
+    assert 0 < few.seconds < many.seconds and 0 < few.activation_bytes < many.activation_bytes
+    assert measure_step(tiny_run("data.use_parallax_augmentation=true", "data.parallax_image_size=[16,16]"), 50, 1, cpu).seconds > 0
     assert torch.equal(torch.get_rng_state(), state)
 
 
