@@ -97,7 +97,8 @@ def load(model: type[S], files: Iterable[Path] = (), overrides: Iterable[str] = 
 
 
 def _first_problem(model: type[BaseModel], error: ValidationError) -> str:
-    problem = error.errors(include_url=False)[0]
+    # A misspelt key is also a missing one: the spelling is what the person must see.
+    problem = min(error.errors(include_url=False), key=lambda found: found["type"] != "extra_forbidden")
     where = ".".join(str(part) for part in problem["loc"])
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
     if problem["type"] == "extra_forbidden":

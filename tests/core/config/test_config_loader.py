@@ -53,6 +53,14 @@ def test_a_wrong_file_is_one_line_that_names_it(tmp_path, text, message):
     assert "\n" not in str(caught.value)
 
 
+def test_a_misspelt_required_key_is_named_before_the_one_that_it_leaves_missing(tmp_path):
+    class Needs(Section):
+        seed: int
+
+    with pytest.raises(ConfigError, match=r"unknown key 'sede' \(did you mean 'seed'\?\)"):
+        load(Needs, [written(tmp_path, "sede: 3")])
+
+
 def test_a_missing_file_and_a_broken_override_are_named(tmp_path):
     with pytest.raises(ConfigError, match="no such file"):
         load(Root, [tmp_path / "none.yaml"])
