@@ -4,7 +4,7 @@ The same request gives the same bits: noise is drawn by name from (seed, prompt,
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +14,17 @@ import torch
 from stickgen_core.curation.config import SafetyConfig
 from stickgen_core.curation.safety import SafetyResult
 from stickgen_core.errors import MissingInput, StickgenError
+from stickgen_core.generation.conditions import Conditioner
 from stickgen_core.generation.config import GenerationConfig
+from stickgen_core.generation.draw import draw
 from stickgen_core.generation.gate import Gate
-from stickgen_core.generation.request import Plan, Request, settle
-from stickgen_core.model.denoiser import Conditions, Denoiser
+from stickgen_core.generation.request import Limits, Plan, Request, settle
+from stickgen_core.generation.timed import agreeing, stitched
+from stickgen_core.model.denoiser import Denoiser
 from stickgen_core.model.normalise import Normaliser, Statistics
-from stickgen_core.model.sampler import sample
 from stickgen_core.records.manifest import find_manifest
 from stickgen_core.records.seeds import generator
-from stickgen_core.rendering.scene import Scene, scene_of_motion
+from stickgen_core.rendering.scene import Caption, Scene, scene_of_motion
 from stickgen_core.skeleton import physics
 from stickgen_core.text.config import TextConfig
 from stickgen_core.text.encoders import Encoder, encoder_for
@@ -36,8 +38,9 @@ Progress = Callable[[str, int, int], None]
 class Generated:
     """motion [T, A, W] and physics [T, A, 6] float32 in metres, camera [T, 3], actions [T, A] as asked.
 
-    accepted   False: rejected by the gate `attempts` times, `reason` says why for the one returned
+    accepted   False: the gate rejected all `attempts` samples; this is the one it minded least, `reason` says why
     preview    the one-step conditional mean, not a sample: never measure it
+    captions   what holds when: one for an ordinary prompt, one a part for a timed one
     """
 
     prompt: str
@@ -52,6 +55,7 @@ class Generated:
     attempts: int
     preview: bool
     safety: SafetyResult | None
+    captions: tuple[Caption, ...] = ()
 
 
 class Generator:
@@ -66,6 +70,8 @@ class Generator:
         self.model, self.run, self.encoder, self.config = model.to(device).eval(), run, encoder, config
         self.normaliser, self.fps, self.device = Normaliser(statistics, device), float(statistics.fps), torch.device(device)
         self.gate, self.enable_safety_check, self.digest = Gate(config, safety or SafetyConfig()), enable_safety_check, digest
+        self.limits = Limits(self.fps, run.data.max_frames, run.model.max_actors, run.model.num_actions, model.multimodal)
+        self._conditions = Conditioner(encoder, run.data.parallax_image_size, config, self.device)
 
     @classmethod
     def from_checkpoint(cls, path: Path, config: GenerationConfig, text: TextConfig, safety: SafetyConfig | None = None, *,
@@ -82,36 +88,21 @@ class Generator:
         digest = str(meta.get("weights_digest", ""))
         return cls(model, run, statistics, encoder, config, safety, enable_safety_check=enable_safety_check, device=device, digest=digest)
 
+    def plans(self, request: Request) -> list[Plan]:
+        """The request with every bound held; raises the one line that says what is wrong with it."""
+        return settle(request, self.config, self.run.sampler, self.limits)
+
     def generate(self, request: Request | str | Sequence[str], progress: Progress | None = None, **values: Any) -> list[Generated]:
-        """One motion a prompt; a rejected one is drawn again up to `max_attempts` times, then returned with its reason or refused."""
+        """One motion a prompt; a rejected one is drawn again up to `max_attempts` times, then returned with its reason or refused.
+
+        progress   ("attempt n", steps done, steps) while sampling; an exception from it ends the work
+        """
         if not isinstance(request, Request):
             request = Request((request,) if isinstance(request, str) else tuple(request), **values)
-        plan = settle(
-            request,
-            self.config,
-            self.run.sampler,
-            self.fps,
-            self.run.model.max_actors,
-            self.run.data.max_frames,
-            self.run.model.num_actions,
-        )
-        vectors = self._text(plan.prompts)
-        results: list[Generated | None] = [None] * len(plan.prompts)
-        open_places = list(range(len(plan.prompts)))
-        for attempt in range(self.config.max_attempts if self.enable_safety_check else 1):
-            motions = self._sample(plan, open_places, vectors, attempt)
-            for place, motion in zip(open_places, motions, strict=True):
-                results[place] = self._judged(plan, place, motion, attempt + 1)
-            open_places = [place for place in open_places if not _done(results[place])]
-            if progress:
-                progress("generate", len(plan.prompts) - len(open_places), len(plan.prompts))
-            if not open_places:
-                break
-        finished = [result for result in results if result is not None]
-        refused = next((result for result in finished if not result.accepted), None)
-        if refused and self.config.on_rejection == "refuse":
-            raise StickgenError(f"prompt {refused.prompt!r}: rejected {refused.attempts} times by the safety gate: {refused.reason}")
-        return finished
+        results: dict[int, Generated] = {}
+        for plan in self.plans(request):
+            results |= self._fulfilled(plan, progress)
+        return [results[place] for place in sorted(results)]
 
     def check_motion_safety(self, motion: Any) -> SafetyResult:
         """The gate's verdict on any motion [T, W] or [T, A, W] in metres, array or tensor."""
@@ -123,47 +114,81 @@ class Generator:
         meta = {"source": "generated", "prompt": result.prompt, "seed": result.seed, "model": self.run.name, "checkpoint": self.digest}
         meta |= {"preview": result.preview, "accepted": result.accepted} | ({"reason": result.reason} if result.reason else {})
         return scene_of_motion(
-            result.motion, result.fps, result.prompt, id=f"{self.run.name}-{result.seed}", physics=result.physics, action_names=action_names,
-            actions=result.actions if (result.actions >= 0).any() else None, camera=result.camera if moving else None, meta=meta,
+            result.motion, result.fps, result.captions or result.prompt, id=f"{self.run.name}-{result.seed}", physics=result.physics,
+            action_names=action_names, actions=result.actions if (result.actions >= 0).any() else None,
+            camera=result.camera if moving else None, meta=meta,
         )  # fmt: skip
 
-    def _text(self, prompts: Sequence[str]) -> np.ndarray:
-        vectors = np.zeros((len(prompts), self.encoder.width), np.float32)
-        told = [place for place, prompt in enumerate(prompts) if prompt.strip()]
-        if told:
-            vectors[told] = self.encoder.encode([prompts[place] for place in told])
-        return vectors
+    def _fulfilled(self, plan: Plan, progress: Progress | None) -> dict[int, Generated]:
+        """Results by their place in the request; of several rejected samples the best one stays."""
+        best: dict[int, Generated] = {}
+        still_open = list(range(len(plan.prompts)))
+        vectors = self._conditions.vectors([window.text for window in plan.windows] or plan.prompts)
+        for attempt in range(self.config.max_attempts if self.enable_safety_check else 1):
+            label = f"attempt {attempt + 1}"
+            watch = None if progress is None else lambda done, total, label=label: progress(label, done, total)
+            motions = (
+                self._timeline(plan, vectors, attempt, watch) if plan.windows else self._batch(plan, still_open, vectors, attempt, watch)
+            )
+            for n, motion in zip(still_open, motions, strict=True):
+                found = self._judged(plan, n, motion)
+                best[n] = replace(found if n not in best else max(best[n], found, key=_standing), attempts=attempt + 1)
+            still_open = [n for n in still_open if not best[n].accepted]
+            if not still_open:
+                break
+        refused = next((result for result in best.values() if not result.accepted), None)
+        if refused and plan.refuse:
+            raise StickgenError(f"prompt {refused.prompt!r}: rejected {refused.attempts} times by the safety gate: {refused.reason}")
+        return {plan.places[n]: result for n, result in best.items()}
 
-    def _sample(self, plan: Plan, places: list[int], vectors: np.ndarray, attempt: int) -> np.ndarray:
-        """[len(places), T, A, W] float32 metres."""
+    def _batch(self, plan: Plan, chosen: list[int], vectors: np.ndarray, attempt: int, watch: Any) -> np.ndarray:
+        """[len(chosen), T, A, W] float32 metres."""
         shape = (plan.frames, plan.actors, self.run.model.input_dim)
-        noise = np.stack([generator(plan.seed, "noise", plan.prompts[n], n, attempt).standard_normal(shape) for n in places])
-        conditions = Conditions(
-            text=self._tensor(vectors[places]),
-            has_text=torch.tensor([bool(plan.prompts[n].strip()) for n in places], device=self.device),
-            actions=torch.from_numpy(plan.actions).to(self.device).expand(len(places), *plan.actions.shape),
-            camera=self._tensor(plan.camera).expand(len(places), *plan.camera.shape),
-        )
-        found = sample(self.model, self.run.objective, plan.sampler, conditions, self._tensor(noise))
+        noise = np.stack([generator(plan.seed, "noise", plan.prompts[n], plan.places[n], attempt).standard_normal(shape) for n in chosen])
+        texts = [plan.prompts[n] for n in chosen]
+        asked = self._conditions.of(plan, texts, vectors[chosen], [(0, plan.frames)] * len(chosen))
+        against = self._conditions.against(plan, asked)
+        found = draw(self.model, self.run.objective, plan.sampler, asked, self._conditions.tensor(noise), negative=against, watch=watch)
         return self.normaliser.metres(found).float().cpu().numpy()
 
-    def _tensor(self, values: np.ndarray) -> torch.Tensor:
-        return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32)).to(self.device)
+    def _timeline(self, plan: Plan, vectors: np.ndarray, attempt: int, watch: Any) -> np.ndarray:
+        """[1, T, A, W]: the windows of a timed prompt drawn together over one timeline of noise."""
+        width, longest = self.run.model.input_dim, max(window.stop - window.start for window in plan.windows)
+        line = generator(plan.seed, "noise", plan.prompts[0], plan.places[0], attempt).standard_normal((plan.frames, plan.actors, width))
+        noise = np.zeros((len(plan.windows), longest, plan.actors, width))
+        valid = torch.zeros(noise.shape[:3], dtype=torch.bool, device=self.device)
+        for n, window in enumerate(plan.windows):
+            noise[n, : window.stop - window.start] = line[window.start : window.stop]
+            valid[n, : window.stop - window.start] = True
+        asked = self._conditions.of(plan, [w.text for w in plan.windows], vectors, [(w.start, w.stop) for w in plan.windows])
+        against = self._conditions.against(plan, asked)
+        found = draw(self.model, self.run.objective, plan.sampler, asked, self._conditions.tensor(noise), valid=valid, negative=against,
+                     mend=agreeing(self.normaliser, plan.windows), watch=watch)  # fmt: skip
+        metres = self.normaliser.metres(found).float()
+        whole, _ = stitched([metres[n, : w.stop - w.start] for n, w in enumerate(plan.windows)], plan.windows)
+        return whole.cpu().numpy()[None]
 
-    def _judged(self, plan: Plan, place: int, motion: np.ndarray, attempts: int) -> Generated:
+    def _judged(self, plan: Plan, n: int, motion: np.ndarray) -> Generated:
+        if not np.isfinite(motion).all():
+            raise StickgenError(f"prompt {plan.prompts[n]!r}: the model gave non-finite numbers; the checkpoint is not usable")
         safety = self.gate.judge(motion, self.fps) if self.enable_safety_check else None
         reason = self.gate.reason(safety) if safety else ""
-        if not np.isfinite(motion).all():
-            raise StickgenError(f"prompt {plan.prompts[place]!r}: the model gave non-finite numbers; the checkpoint is not usable")
         numbers = physics(motion.astype(np.float64), self.fps).astype(np.float32)
         return Generated(
-            plan.prompts[place], motion, numbers, plan.camera, plan.actions, self.fps, plan.seed, not reason, reason, attempts,
-            not plan.sampler.use_diffusion, safety,
+            plan.prompts[n], motion, numbers, plan.camera, plan.actions, self.fps, plan.seed, not reason, reason, 1,
+            not plan.sampler.use_diffusion, safety, self._captions(plan, n),
         )  # fmt: skip
 
+    def _captions(self, plan: Plan, n: int) -> tuple[Caption, ...]:
+        if not plan.windows:
+            return (Caption(plan.prompts[n], 0.0, plan.frames / self.fps),) if plan.prompts[n].strip() else ()
+        edges = [0, *((a.stop + b.start) // 2 for a, b in zip(plan.windows, plan.windows[1:], strict=False)), plan.frames]
+        return tuple(Caption(w.text, edges[k] / self.fps, edges[k + 1] / self.fps) for k, w in enumerate(plan.windows))
 
-def _done(result: Generated | None) -> bool:
-    return result is not None and result.accepted
+
+def _standing(result: Generated) -> tuple[bool, float]:
+    """Accepted ones first, then by the gate's score."""
+    return result.accepted, result.safety.overall_score if result.safety else 1.0
 
 
 def _same_encoder(file: Path, meta: dict[str, Any], encoder: Encoder) -> None:

@@ -1,15 +1,19 @@
-"""Timed prompts: "0–3 s walk, 3–5 s wave": each part is generated with a little more than its time and blended into the next."""
+"""Timed prompts, "0–3 s walk, 3–5 s wave": each part is a window of one timeline, and the windows are made to agree while they are drawn.
 
+Neighbouring windows overlap by `join_s` round the moment where the text changes. After every denoising step their estimates are blended
+there and written back into both, so what is sampled is already one motion; nothing is cross-faded afterwards.
+"""
+
+import math
 import re
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
-import numpy as np
+import torch
+from torch import Tensor
 
 from stickgen_core.errors import StickgenError
-from stickgen_core.generation.generator import Generated, Generator
-from stickgen_core.generation.request import Request
-from stickgen_core.model.normalise import pelvis_columns
-from stickgen_core.skeleton import physics
+from stickgen_core.model.normalise import Normaliser, pelvis_columns
 
 _PART = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(?:-|–|to)\s*(\d+(?:\.\d+)?)\s*s(?:ec(?:onds?)?)?\s*:?\s+(.+?)\s*$")
 
@@ -23,12 +27,21 @@ class Part:
     text: str
 
 
-def timed_parts(prompt: str) -> list[Part]:
-    """The parts of a timed prompt in order, [] for an ordinary one; gaps and overlaps are errors."""
+@dataclass(frozen=True)
+class Window:
+    """The frames of the timeline that a part is drawn on: its own and half of each overlap."""
+
+    start: int
+    stop: int
+    text: str
+
+
+def timed_parts(prompt: str) -> tuple[Part, ...]:
+    """The parts of a timed prompt in order, () for an ordinary one; gaps and overlaps are errors."""
     found = [_PART.match(piece) for piece in re.split(r"[,;]\s*(?=\d)", prompt)]
     if not all(found):
-        return []
-    parts = [Part(float(m[1]), float(m[2]), m[3]) for m in found if m]
+        return ()
+    parts = tuple(Part(float(m[1]), float(m[2]), m[3]) for m in found if m)
     expected = 0.0
     for part in parts:
         if part.start_s != expected or part.end_s <= part.start_s:
@@ -37,34 +50,63 @@ def timed_parts(prompt: str) -> list[Part]:
     return parts
 
 
-def generate_timed(generator: Generator, parts: list[Part], request: Request) -> Generated:
-    """All parts as one motion: where a part begins, its figure stands where the last one's does, and over `join_s` one turns into the other."""
-    fps = generator.fps
-    overlap = max(2, round(generator.config.join_s * fps))
-    pieces: list[Generated] = []
+def windows_of(parts: Sequence[Part], fps: float, join_s: float, most_frames: int) -> tuple[Window, ...]:
+    """A window a part; a part must last as long as a join, and no window may be longer than what the model was trained on."""
+    overlap = overlap_frames(fps, join_s)
+    before, after = overlap // 2, overlap - overlap // 2
+    found = []
     for number, part in enumerate(parts):
-        extra = overlap / fps if number + 1 < len(parts) else 0.0
-        asked = replace(request, prompts=(part.text,), seconds=part.end_s - part.start_s + extra, seed=request.seed + number)
-        pieces += generator.generate(asked)
-    motion = pieces[0].motion
-    for piece in pieces[1:]:
-        motion = joined(motion, piece.motion, overlap)
-    first, reasons = pieces[0], "; ".join(piece.reason for piece in pieces if piece.reason)
-    camera = np.concatenate([piece.camera[: len(piece.camera) - overlap] for piece in pieces[:-1]] + [pieces[-1].camera])
-    actions = np.concatenate([piece.actions[: len(piece.actions) - overlap] for piece in pieces[:-1]] + [pieces[-1].actions])
-    return replace(
-        first, prompt=", ".join(f"{p.start_s:g}–{p.end_s:g} s {p.text}" for p in parts), motion=motion, camera=camera, actions=actions,
-        physics=physics(motion.astype(np.float64), fps).astype(np.float32), accepted=not reasons, reason=reasons,
-        attempts=max(piece.attempts for piece in pieces), safety=generator.check_motion_safety(motion),
-    )  # fmt: skip
+        start, stop = round(part.start_s * fps), round(part.end_s * fps)
+        if len(parts) > 1 and stop - start < overlap:
+            raise StickgenError(f"timed prompt: {part.text!r} lasts {part.end_s - part.start_s:g} s, expected at least {overlap / fps:g} s")
+        window = Window(start - (before if number else 0), stop + (after if number + 1 < len(parts) else 0), part.text)
+        if window.stop - window.start > most_frames:
+            longest = math.floor((most_frames - overlap) / fps * 10) / 10
+            raise StickgenError(f"timed prompt: {part.text!r} is too long; this model draws parts of up to {longest:g} s")
+        found.append(window)
+    return tuple(found)
 
 
-def joined(before: np.ndarray, after: np.ndarray, overlap: int) -> np.ndarray:
-    """[T1, A, W] and [T2, A, W] -> [T1 + T2 − overlap, A, W]: `after` is moved sideways to where `before` is, then they cross-fade."""
-    u, _ = pelvis_columns(before.shape[-1])
-    moved = after.copy()
-    moved[..., 0::2] += (before[-overlap, :, u] - after[0, :, u])[None, :, None]
-    weight = np.linspace(0, 1, overlap + 2)[1:-1]
-    weight = (weight * weight * (3 - 2 * weight))[:, None, None].astype(before.dtype)
-    blend = before[-overlap:] * (1 - weight) + moved[:overlap] * weight
-    return np.concatenate([before[:-overlap], blend, moved[overlap:]])
+def overlap_frames(fps: float, join_s: float) -> int:
+    return max(2, round(join_s * fps))
+
+
+def stitched(pieces: Sequence[Tensor], windows: Sequence[Window]) -> tuple[Tensor, list[Tensor]]:
+    """Metres [T_p,A,W] a window -> (timeline [T,A,W], sideways shift [A] of each window).
+
+    A window is moved to where the one before it stands, on average over their overlap, and they turn into each other with smooth weights.
+    """
+    u, _ = pelvis_columns(pieces[0].shape[-1])
+    whole, shifts = pieces[0], [torch.zeros_like(pieces[0][0, :, u])]
+    for number in range(1, len(pieces)):
+        overlap = windows[number - 1].stop - windows[number].start
+        shift = (whole[-overlap:, :, u] - pieces[number][:overlap, :, u]).mean(0)
+        moved = _aside(pieces[number], shift)
+        weight = torch.linspace(0, 1, overlap + 2, dtype=whole.dtype, device=whole.device)[1:-1, None, None]
+        weight = weight * weight * (3 - 2 * weight)
+        blend = whole[-overlap:] * (1 - weight) + moved[:overlap] * weight
+        whole = torch.cat([whole[:-overlap], blend, moved[overlap:]])
+        shifts.append(shift)
+    return whole, shifts
+
+
+def agreeing(normaliser: Normaliser, windows: Sequence[Window]) -> Callable[[Tensor], Tensor]:
+    """Clean estimates [P,T,A,W] -> the same with equal content wherever two windows show the same moment."""
+
+    def mend(clean: Tensor) -> Tensor:
+        metres = normaliser.metres(clean)
+        pieces = [metres[n, : window.stop - window.start] for n, window in enumerate(windows)]
+        whole, shifts = stitched(pieces, windows)
+        agreed = metres.clone()
+        for n, window in enumerate(windows):
+            agreed[n, : window.stop - window.start] = _aside(whole[window.start : window.stop], -shifts[n])
+        return normaliser.motion(agreed)
+
+    return mend
+
+
+def _aside(motion: Tensor, shift: Tensor) -> Tensor:
+    """[T,A,W] moved by [A] metres along u."""
+    along = torch.zeros(motion.shape[-1], dtype=motion.dtype, device=motion.device)
+    along[0::2] = 1.0
+    return motion + shift[None, :, None] * along

@@ -37,6 +37,8 @@ class ParallaxConfig(Section):
 
     views, frames_per_view   cameras a clip and moments a camera; 1 frame a view is named view_00000.png, more view_00000_f000.png
     orbit_deg                how far a camera travels round the figure during its frames
+    clips                    how many clips of the corpus, evenly spread; 0 means all
+    packed                   shards of about `shard_mb` instead of a file a frame
     kib_per_frame            what a frame costs on disk, measured, for the estimate made before the first file
     budget_gb                a run whose estimate exceeds it is refused
     """
@@ -49,13 +51,19 @@ class ParallaxConfig(Section):
     fov_deg: tuple[float, float] = (25.0, 55.0)
     margin: float = Field(default=0.12, ge=0, lt=0.45)
     png_compression: int = Field(default=3, ge=0, le=9)
-    kib_per_frame: float = 14.0
+    clips: int = Field(default=0, ge=0)
+    packed: bool = False
+    shard_mb: float = Field(default=256.0, gt=0)
+    kib_per_frame: float = Field(default=14.0, gt=0)
     budget_gb: float = Field(default=20.0, gt=0)
 
 
 class RenderingConfig(Section):
     """How a motion becomes a picture.
 
+    motion_decimals     of numbers in .motion files; three are millimetres
+    joints_of_people    a .motion file of more people leaves the 3D joints out
+    crowd_joint_unit_m  what joints are counted in where there is more than one person
     margin              free border as a part of the frame
     smallest_figure     a clip that would show its figure smaller than this part of the height is followed by the camera instead
     stroke_m            thickness of a limb in metres
@@ -73,6 +81,8 @@ class RenderingConfig(Section):
     azimuth_deg: float = 35.0
     fov_deg: float = Field(default=35.0, ge=0, lt=120)
     motion_decimals: int = Field(default=3, ge=1, le=6)
+    joints_of_people: int = Field(default=2, ge=0)
+    crowd_joint_unit_m: float = Field(default=0.01, gt=0, le=1)
     face: FaceConfig = FaceConfig()
     video: VideoConfig = VideoConfig()
     parallax: ParallaxConfig = ParallaxConfig()

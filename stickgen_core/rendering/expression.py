@@ -14,19 +14,21 @@ from stickgen_core.rendering.styles import Style
 # Parts of the head's radius.
 EYE_APART, EYE_HEIGHT, BROW_HEIGHT, MOUTH_HEIGHT, MOUTH_HALF = 0.36, 0.18, 0.46, -0.38, 0.42
 FINGER_M, FINGER_ANGLES = 0.085, np.deg2rad([-55.0, -20.0, 0.0, 18.0, 36.0])
-MOUTH_STEPS = 6
+MOUTH_CURVE, MOUTH_STEPS = 0.28, 6
+# Which of the feature points each stroke joins: eyes, brows, then both lips.
+EYES_AND_BROWS = ((0, 1), (2, 3), (4, 5), (6, 7))
+MOUTH_LINES = [(8 + lip * (MOUTH_STEPS + 1) + n, 9 + lip * (MOUTH_STEPS + 1) + n) for lip in (0, 1) for n in range(MOUTH_STEPS)]
 
 
 def expression_strokes(
-    figure: Figure, view: View, actor: int, moods: Sequence[Mood], fps: float, pixels: np.ndarray, depth: np.ndarray, scale: np.ndarray,
+    figure: Figure, view: View, actor: int, moods: Sequence[Mood], times: np.ndarray, pixels: np.ndarray, depth: np.ndarray, scale: np.ndarray,
     head: np.ndarray, head_depth: np.ndarray, style: Style, config: RenderingConfig,
 ) -> list[Parts]:  # fmt: skip
     """Of one actor: face [T, 2 brows + 2 eyes + mouth lines] and hands [T, 10]."""
-    frames = len(pixels)
     there = figure.present[:, actor]
     radius = HEAD_RADIUS_M * scale[:, figure.index("neck")]
-    face = _face(figure, view, actor, face_track(moods, frames, fps, config.face), head, radius, head_depth, there, style, config)
-    hands = hand_track(moods, frames, fps, config.face)
+    face = _face(figure, view, actor, face_track(moods, times, config.face), head, radius, head_depth, there, style, config)
+    hands = hand_track(moods, times, config.face)
     return [face, *(_hand(figure, actor, side, hands, pixels, depth, scale, there, style, config) for side in ("left", "right"))]
 
 
@@ -44,32 +46,34 @@ def _face(figure: Figure, view: View, actor: int, track: np.ndarray, head: np.nd
     wide = np.stack([-high[:, 1], high[:, 0]], axis=-1)
     narrow = np.clip(np.abs(seen), 0.35, 1)
 
-    def at(x: np.ndarray | float, y: np.ndarray | float) -> np.ndarray:
-        """Face coordinates in radii, [T] or scalar -> pixels [T, 2]."""
-        shifted = np.broadcast_to(x, radius.shape) * narrow + 0.5 * aside
-        return head + radius[:, None] * (shifted[:, None] * wide + np.broadcast_to(y, radius.shape)[:, None] * high)
-
-    brow, tilt, eye, curve, opening, width = track.T
-    lines = []
-    for side in (-1, 1):
-        y = EYE_HEIGHT
-        lines.append((at(side * EYE_APART, y + 0.14 * eye), at(side * EYE_APART, y - 0.14 * eye)))
-    for side in (-1, 1):
-        y = BROW_HEIGHT + 0.16 * brow
-        lines.append((at(side * (EYE_APART - 0.17), y + 0.13 * tilt), at(side * (EYE_APART + 0.17), y - 0.13 * tilt)))
-    xs = np.linspace(-1, 1, MOUTH_STEPS + 1)
-    for lip in (1, -1):
-        ys = [MOUTH_HEIGHT + 0.2 * curve * (x * x - 0.5) * 1.4 + lip * 0.3 * opening * (1 - x * x) for x in xs]
-        points = [at(MOUTH_HALF * width * x, y) for x, y in zip(xs, ys, strict=True)]
-        lines += list(zip(points, points[1:], strict=False))
-    ends = np.stack([np.stack(pair, axis=1) for pair in lines], axis=1)
-    thick = np.maximum(radius * 0.13 * min(1.0, 0.3 + style.width), 1.0)[:, None, None] * np.ones((1, len(lines), 2))
+    places, lines = _features(track), list(EYES_AND_BROWS) + MOUTH_LINES
+    shifted = places[..., :1] * narrow[:, None, None] + 0.5 * aside[:, None, None]
+    points = head[:, None] + radius[:, None, None] * (shifted * wide[:, None] + places[..., 1:] * high[:, None])
+    ends = points[:, np.array(lines)]
+    thick = np.repeat(np.maximum(radius * 0.13 * min(1.0, 0.3 + style.width), 1.0)[:, None], len(lines), axis=1)
     thick[:, :2] *= 1.4
+    thick = np.repeat(thick[..., None], 2, axis=2)
     shown = there & (seen > 0.05) & (radius >= config.face.smallest_head_px)
     return Parts(
         ends, thick, np.tile(np.array(style.ink(actor, "middle")), (len(lines), 1)),
         np.repeat(depth[:, None] + 0.102, len(lines), axis=1), np.repeat(shown[:, None], len(lines), axis=1),
     )  # fmt: skip
+
+
+def _features(track: np.ndarray) -> np.ndarray:
+    """[T, 6] -> [T, P, 2] in radii of the head, x to its left and y up: two eyes, two brows (two ends each), upper and lower lip."""
+    brow, tilt, eye, curve, opening, width = track.T
+    one = np.ones_like(brow)
+    points = []
+    for side in (-1, 1):
+        points += [(side * EYE_APART * one, EYE_HEIGHT + way * 0.14 * eye) for way in (1, -1)]
+    for side in (-1, 1):
+        height = BROW_HEIGHT + 0.16 * brow
+        points += [(side * (EYE_APART - way * 0.17) * one, height + way * 0.13 * tilt) for way in (1, -1)]
+    for lip in (1, -1):
+        for x in np.linspace(-1, 1, MOUTH_STEPS + 1):
+            points.append((MOUTH_HALF * width * x, MOUTH_HEIGHT + MOUTH_CURVE * curve * (x * x - 0.5) + lip * 0.3 * opening * (1 - x * x)))
+    return np.stack([np.stack(point, axis=-1) for point in points], axis=1)
 
 
 def _hand(figure: Figure, actor: int, side: str, track: np.ndarray, pixels: np.ndarray, depth: np.ndarray, scale: np.ndarray,

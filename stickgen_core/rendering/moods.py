@@ -19,7 +19,7 @@ EXPRESSIONS: dict[str, tuple[float, ...]] = {
 }
 MOUTHS: tuple[str, ...] = ("closed", "talk", "shout", "whisper", "sing")
 # How far a mouth opens at the height of its cycle, and how wide it then is.
-_OPENING = {"closed": 0.0, "talk": 0.45, "shout": 1.0, "whisper": 0.18, "sing": 0.8}
+OPENING = {"closed": 0.0, "talk": 0.45, "shout": 1.0, "whisper": 0.18, "sing": 0.8}
 # Lengths of thumb, index, middle, ring and little finger, then how far they spread.
 HANDS: dict[str, tuple[float, ...]] = {
     "relaxed": (0.5, 0.6, 0.6, 0.6, 0.5, 0.35),
@@ -42,8 +42,9 @@ _MOUTH_WORDS: dict[str, str] = {
 }
 _HAND_WORDS: dict[str, str] = {
     "fist": "punch punches punching box boxes boxing fist fists fight fights fighting grab grabs hold holds carry carries lift lifts",
-    "open": "wave waves waving clap claps clapping stop greet greets hello goodbye push pushes catch catches reach reaches",
-    "point": "point points pointing",
+    # BEAT annotates gestures as deictic (pointing), iconic (showing a shape) and metaphoric (showing an idea); its beats are loose hands.
+    "open": "wave waves waving clap claps clapping stop greet greets hello goodbye push pushes catch catches reach reaches iconic metaphoric",
+    "point": "point points pointing deictic",
 }
 
 
@@ -53,7 +54,8 @@ def _table(words: dict[str, str]) -> dict[str, str]:
 
 _EXPRESSION_OF, _MOUTH_OF, _HAND_OF = _table(_WORDS), _table(_MOUTH_WORDS), _table(_HAND_WORDS)
 # Emotion names of speech corpora that differ from ours.
-_EMOTIONS = {"happiness": "happy", "sadness": "sad", "anger": "angry", "surprise": "surprised", "fear": "surprised"}
+_EMOTIONS = {"happiness": "happy", "sadness": "sad", "anger": "angry", "surprise": "surprised", "fear": "surprised",
+             "contempt": "angry", "disgust": "angry"}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -78,18 +80,22 @@ def _mood_of(words: Sequence[str], start_s: float, base: Mood) -> Mood:
 
 def moods_of(
     texts: Sequence[tuple[str, float, float]], actions: np.ndarray | None, fps: float, action_names: Sequence[str] = (),
-    emotion: str | None = None, speaks: bool = False,
+    emotion: str | None = None, speech: Sequence[tuple[float, float]] = (),
 ) -> tuple[Mood, ...]:  # fmt: skip
-    """Changes over time: the action labels of the frames say more than the texts that hold there, those more than the emotion."""
-    base = Mood(0.0, _EMOTIONS.get(emotion or "", emotion if emotion in EXPRESSIONS else "neutral"), "talk" if speaks else "closed")
-    edges = {0.0, *(start for _, start, _ in texts), *(end for _, _, end in texts)}
+    """Changes over time: the action labels of the frames say more than the texts that hold there, those more than the emotion.
+
+    speech   (start, end) of what is said: the mouth talks then, whatever the words
+    """
+    feeling = _EMOTIONS.get(emotion or "", emotion if emotion in EXPRESSIONS else "neutral")
+    edges = {0.0, *(start for _, start, _ in texts), *(end for _, _, end in texts), *(edge for span in speech for edge in span)}
     if actions is not None and len(actions):
         edges |= {float(frame) / fps for frame in np.flatnonzero(np.diff(actions)) + 1}
     last = max(edges) if actions is None else len(actions) / fps
     moods: list[Mood] = []
     for edge in sorted(e for e in edges if 0 <= e < last or e == 0):
-        spoken = [word for text, start, end in texts if start <= edge < end for word in re.findall(r"[a-z]+", text.lower())]
-        mood = _mood_of(spoken, edge, base)
+        base = Mood(edge, feeling, "talk" if any(start <= edge < end for start, end in speech) else "closed")
+        told = [word for text, start, end in texts if start <= edge < end for word in re.findall(r"[a-z]+", text.lower())]
+        mood = _mood_of(told, edge, base)
         if actions is not None and len(actions):
             label = int(actions[min(int(round(edge * fps)), len(actions) - 1)])
             if 0 <= label < len(action_names):
@@ -101,31 +107,33 @@ def moods_of(
 
 def _eased(moods: Sequence[Mood], values: dict[str, tuple[float, ...]], key: str, times: np.ndarray, transition_s: float) -> np.ndarray:
     """[T] seconds -> [T, K]: each change starts at its moment from wherever the track then is, and is over after the transition."""
-    track = np.tile(np.array(values[getattr(moods[0], key)]), (len(times), 1))
+    aim = np.array(values[getattr(moods[0], key)])
+    start_s, start = moods[0].start_s, aim
+    track = np.tile(aim, (len(times), 1))
     for mood in moods[1:]:
-        done = np.clip((times - mood.start_s) / transition_s, 0, 1)[:, None]
-        done = done * done * (3 - 2 * done)
-        at_start = track[min(int(np.searchsorted(times, mood.start_s)), len(times) - 1)]
-        later = times[:, None] >= mood.start_s
-        track = np.where(later, at_start * (1 - done) + np.array(values[getattr(mood, key)]) * done, track)
+        start, start_s = start + (aim - start) * _smooth(np.array((mood.start_s - start_s) / transition_s)), mood.start_s
+        aim = np.array(values[getattr(mood, key)])
+        done = _smooth((times - start_s) / transition_s)[:, None]
+        track = np.where(times[:, None] >= start_s, start + (aim - start) * done, track)
     return track
 
 
-def face_track(moods: Sequence[Mood], frames: int, fps: float, config: FaceConfig) -> np.ndarray:
-    """[T, 6]: the numbers of EXPRESSIONS over time, the mouth's cycle added."""
-    times, moods = np.arange(frames) / fps, tuple(moods) or (Mood(0.0),)
+def _smooth(done: np.ndarray) -> np.ndarray:
+    done = np.clip(done, 0, 1)
+    return done * done * (3 - 2 * done)
+
+
+def face_track(moods: Sequence[Mood], times: np.ndarray, config: FaceConfig) -> np.ndarray:
+    """Seconds [T] -> [T, 6]: the numbers of EXPRESSIONS at those moments, the mouth's cycle added."""
+    moods = tuple(moods) or (Mood(0.0),)
     track = _eased(moods, EXPRESSIONS, "expression", times, config.transition_s)
     rate = {"closed": 0.0, "talk": config.talk_hz, "shout": config.shout_hz, "whisper": config.whisper_hz, "sing": config.sing_hz}
-    opening = {
-        name: np.zeros_like(times) if name == "closed" else _OPENING[name] * (0.5 - 0.5 * np.cos(2 * np.pi * rate[name] * times))
-        for name in MOUTHS
-    }
     weights = _eased(moods, {name: tuple(float(name == other) for other in MOUTHS) for name in MOUTHS}, "mouth", times, config.transition_s)
-    cycle = sum(weights[:, n] * opening[name] for n, name in enumerate(MOUTHS))
+    cycle = sum(weights[:, n] * OPENING[name] * (0.5 - 0.5 * np.cos(2 * np.pi * rate[name] * times)) for n, name in enumerate(MOUTHS))
     track[:, 4] = np.maximum(track[:, 4] * weights[:, 0], 0) + cycle
     return track
 
 
-def hand_track(moods: Sequence[Mood], frames: int, fps: float, config: FaceConfig) -> np.ndarray:
-    """[T, 6]: the numbers of HANDS over time."""
-    return _eased(tuple(moods) or (Mood(0.0),), HANDS, "hands", np.arange(frames) / fps, config.transition_s)
+def hand_track(moods: Sequence[Mood], times: np.ndarray, config: FaceConfig) -> np.ndarray:
+    """Seconds [T] -> [T, 6]: the numbers of HANDS at those moments."""
+    return _eased(tuple(moods) or (Mood(0.0),), HANDS, "hands", times, config.transition_s)

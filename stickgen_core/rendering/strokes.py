@@ -70,7 +70,7 @@ def _body(
     return [
         limbs,
         head,
-        *expression_strokes(figure, view, actor, moods, scene.fps, pixels, depth, scale, middle, head_depth, style, config),
+        *expression_strokes(figure, view, actor, moods, scene.times, pixels, depth, scale, middle, head_depth, style, config),
     ]
 
 

@@ -1,14 +1,16 @@
 """Parallax pictures as the image condition: of each clip its own views, one of them an epoch, drawn by (seed, epoch, clip).
 
-Reads what rendering writes: `sample_XXXXXX/actor_Y/metadata.json` beside its PNG frames. Opening reads the metadata alone; a picture is
-decoded when its batch is made. A clip without pictures has no image condition.
+Reads what rendering writes, folders (`sample_XXXXXX/actor_Y/metadata.json` beside its PNG frames) or packed shards. Opening reads the
+metadata alone; a picture is decoded when its batch is made. A clip without pictures has no image condition.
 """
 
+import io
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -17,9 +19,13 @@ from stickgen_core.corpus import Corpus
 from stickgen_core.errors import ConfigError, Corrupt, MissingInput
 from stickgen_core.records.digests import digest_bytes, digest_entries
 from stickgen_core.records.seeds import key64
+from stickgen_core.rendering.packed import PackedPicture, packed_people
 from stickgen_core.rendering.parallax import METADATA
 from stickgen_core.training.clips import Batch
 from stickgen_core.training.config import RunConfig
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as OpenedPicture
 
 # Position and look-at target in metres, vertical field of view in radians.
 VIEWPOINT_WIDTH = 7
@@ -30,7 +36,7 @@ CHANNELS = 3
 class Shot:
     """One picture on disk and the camera that made it, [7]."""
 
-    file: Path
+    file: Path | PackedPicture
     viewpoint: tuple[float, ...]
 
 
@@ -58,9 +64,9 @@ class ParallaxImages:
             )
         positions = {clip_id: n for n, clip_id in enumerate(corpus.ids)}
         digests, found, read = corpus.column("digest"), dict[str, list[Shot]](), []
-        for path in sorted(root.glob(f"sample_*/actor_*/{METADATA}")):
-            data = path.read_bytes()
-            clip_id, clip_digest, shots = _metadata(path, data)
+        folders = ((path, path.read_bytes(), None) for path in sorted(root.glob(f"sample_*/actor_*/{METADATA}")))
+        for path, data, pictures in chain(folders, packed_people(root)):
+            clip_id, clip_digest, shots = _metadata(path, data, pictures)
             if clip_id not in positions:
                 continue
             place = positions[clip_id]
@@ -96,37 +102,49 @@ class ParallaxImages:
         return replace(batch, image=torch.from_numpy(image), viewpoint=torch.from_numpy(viewpoint), has_image=has)
 
 
-def _metadata(path: Path, data: bytes) -> tuple[str, str, list[Shot]]:
-    """(clip id, clip digest, shots) of one person's folder; file names stay inside it."""
+def _metadata(path: Path, data: bytes, packed: Mapping[str, PackedPicture] | None) -> tuple[str, str, list[Shot]]:
+    """(clip id, clip digest, shots) of one person's folder, or of a row of a shard; file names stay inside the folder."""
     try:
         value = json.loads(data)
-        shots = [_shot(path.parent, frame) for frame in value["frames"]]
+        shots = [_shot(path.parent, frame, packed) for frame in value["frames"]]
         return str(value["clip_id"]), str(value["clip_digest"]), shots
     except (ValueError, KeyError, TypeError) as error:
         raise Corrupt(f"{path}: not parallax metadata ({error!r}); remove its folder and render again") from None
 
 
-def _shot(folder: Path, frame: Mapping[str, Any]) -> Shot:
+def _shot(folder: Path, frame: Mapping[str, Any], packed: Mapping[str, PackedPicture] | None) -> Shot:
     name, camera = frame["file"], frame["camera"]
     if Path(name).name != name:
         raise ValueError(f"{name!r} is not a name in its folder")
-    viewpoint = (*map(float, camera["position_m"]), *map(float, camera["target_m"]), float(np.deg2rad(camera["fov_deg"])))
+    viewpoint = viewpoint_of(camera["position_m"], camera["target_m"], camera["fov_deg"])
     if len(viewpoint) != VIEWPOINT_WIDTH or not np.isfinite(viewpoint).all():
         raise ValueError(f"the camera of {name} is not {VIEWPOINT_WIDTH} finite numbers")
-    return Shot(folder / name, viewpoint)
+    return Shot(folder / name if packed is None else packed[name], viewpoint)
 
 
-def _pillow(file: Path, size: tuple[int, int]) -> np.ndarray:
+def viewpoint_of(position_m: Iterable[float], target_m: Iterable[float], fov_deg: float) -> tuple[float, ...]:
+    """The camera's numbers as the model reads them."""
+    return (*map(float, position_m), *map(float, target_m), float(np.deg2rad(fov_deg)))
+
+
+def _pillow(file: Path | PackedPicture, size: tuple[int, int]) -> np.ndarray:
     """A PNG over white as [3,H,W] float32 in -1..1, `size` is (height, width)."""
     from PIL import Image
 
     try:
-        with Image.open(file) as picture:
-            drawn = picture.convert("RGBA")
+        with Image.open(file if isinstance(file, Path) else io.BytesIO(file.read())) as picture:
+            return picture_pixels(picture, size)
     except FileNotFoundError:
         raise MissingInput(f"{file}: named in {METADATA}, but not there; render the parallax pictures again") from None
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise Corrupt(f"{file}: not a readable picture ({error}); remove it and render again") from None
+
+
+def picture_pixels(picture: "OpenedPicture", size: tuple[int, int]) -> np.ndarray:
+    """An opened picture over white, scaled to (height, width): [3,H,W] float32 in -1..1."""
+    from PIL import Image
+
+    drawn = picture.convert("RGBA")
     flat = Image.alpha_composite(Image.new("RGBA", drawn.size, "white"), drawn).convert("RGB")
     height, width = size
     pixels = np.asarray(flat.resize((width, height), Image.Resampling.BILINEAR), np.float32)
@@ -134,4 +152,4 @@ def _pillow(file: Path, size: tuple[int, int]) -> np.ndarray:
 
 
 # data.image_backend -> what decodes a file.
-DECODERS: Mapping[str, Callable[[Path, tuple[int, int]], np.ndarray]] = {"pil": _pillow}
+DECODERS: Mapping[str, Callable[[Path | PackedPicture, tuple[int, int]], np.ndarray]] = {"pil": _pillow}

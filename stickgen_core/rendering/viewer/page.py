@@ -6,17 +6,44 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from stickgen_core.rendering import expression, figure, moods
 from stickgen_core.rendering.config import RenderingConfig
 from stickgen_core.rendering.motionfile import document
 from stickgen_core.rendering.scene import Scene
+from stickgen_core.skeleton import SkeletonConfig
 
 HERE = Path(__file__).parent
 
 
 def player_assets() -> str:
     """Style and script, once a page, before or after any number of fragments."""
-    style, script = ((HERE / name).read_text(encoding="utf-8") for name in ("player.css", "player.js"))
-    return f"<style>\n{style}</style>\n<script>\n{script}</script>"
+    return f"<style>\n{_asset('player.css')}</style>\n<script>\n{player_script()}</script>"
+
+
+def player_script(config: RenderingConfig | None = None) -> str:
+    """The player with the drawing tables of the other renderers in it."""
+    return _asset("player.js").replace("__TABLES__", json.dumps(drawing_tables(config or RenderingConfig()), separators=(",", ":")))
+
+
+def drawing_tables(config: RenderingConfig) -> dict[str, Any]:
+    """What a figure is drawn from: paths through the body, shapes of faces and hands, sizes in metres or radii of the head."""
+    return {
+        "chains": figure.CHAINS, "expressions": moods.EXPRESSIONS, "openings": moods.OPENING, "hands": moods.HANDS,
+        "finger_angles_deg": [round(float(np.rad2deg(angle)), 6) for angle in expression.FINGER_ANGLES],
+        "sizes": {
+            "head_top_factor": SkeletonConfig().head_top_factor, "head_middle": figure.HEAD_MIDDLE, "head_radius_m": figure.HEAD_RADIUS_M,
+            "stroke_m": config.stroke_m, "shoulder_span_m": figure.SHOULDER_SPAN_M, "finger_m": expression.FINGER_M,
+            "eye_apart": expression.EYE_APART, "eye_height": expression.EYE_HEIGHT, "brow_height": expression.BROW_HEIGHT,
+            "mouth_height": expression.MOUTH_HEIGHT, "mouth_half": expression.MOUTH_HALF, "mouth_curve": expression.MOUTH_CURVE,
+            "mouth_steps": expression.MOUTH_STEPS,
+        },
+    }  # fmt: skip
+
+
+def _asset(name: str) -> str:
+    return (HERE / name).read_text(encoding="utf-8")
 
 
 def player_fragment(motions: Sequence[Scene], title: str = "", *, chooser: bool = False, config: RenderingConfig | None = None) -> str:

@@ -1,22 +1,10 @@
 /* Plays .motion documents on plain canvases: scrub, speed, orbit and zoom of 3D joints, side by side, captions, faces, keyboard. */
 "use strict";
 (() => {
-  const CHAINS = [
-    ["neck", "spine3", "spine2", "spine1", "pelvis"], ["neck", "head_top"],
-    ["neck", "left_shoulder", "left_elbow", "left_wrist"], ["neck", "right_shoulder", "right_elbow", "right_wrist"],
-    ["pelvis", "left_hip", "left_knee", "left_ankle", "left_foot"], ["pelvis", "right_hip", "right_knee", "right_ankle", "right_foot"],
-  ];
-  const HEAD_TOP_FACTOR = 1.5, HEAD_MIDDLE = 0.6, HEAD_RADIUS = 0.115, STROKE = 0.055, SHOULDERS = 0.34;
-  const FACES = {
-    neutral: [0, 0, 0.7, 0.05, 0, 0.75], happy: [0.15, 0.1, 0.6, 0.9, 0.1, 1], sad: [0.1, 0.9, 0.5, -0.8, 0, 0.7],
-    surprised: [0.9, 0.1, 1.1, 0, 0.75, 0.5], angry: [-0.4, -1, 0.55, -0.6, 0.1, 0.8], excited: [0.6, 0.1, 1, 1, 0.6, 1],
-  };
-  const OPENING = { closed: 0, talk: 0.45, shout: 1, whisper: 0.18, sing: 0.8 };
-  const HANDS = {
-    relaxed: [0.5, 0.6, 0.6, 0.6, 0.5, 0.35], fist: [0.15, 0.15, 0.15, 0.15, 0.15, 0.5],
-    open: [0.9, 1, 1, 1, 0.85, 1], point: [0.2, 1, 0.15, 0.15, 0.15, 0.3],
-  };
-  const FINGERS = [-55, -20, 0, 18, 36].map((d) => (d * Math.PI) / 180);
+  /* Tables and sizes come from Python (page.py fills this in), so that the page draws what every other renderer draws. */
+  const TABLES = __TABLES__;
+  const { chains: CHAINS, expressions: FACES, openings: OPENING, hands: HANDS, sizes: SIZE } = TABLES;
+  const FINGERS = TABLES.finger_angles_deg.map((d) => (d * Math.PI) / 180);
   const INKS = {
     light: [["#263238", "#1565c0", "#c62828"], ["#3e2723", "#00796b", "#ef6c00"], ["#311b92", "#6838b7", "#ad145c"], ["#1b5e20", "#558b2f", "#00838f"]],
     dark: [["#e6edf1", "#64b5f6", "#ef7a7a"], ["#efdcd3", "#4dd0b8", "#ffb066"], ["#d9ccff", "#b39ddb", "#f48fb1"], ["#cfe8cf", "#aed581", "#4dd0e1"]],
@@ -34,6 +22,7 @@
       ({ fps: this.fps, frames: this.frames, actors: this.actors } = doc.meta);
       this.seconds = this.frames / this.fps;
       this.solid = Boolean(doc.joints);
+      this.unit = doc.skeleton.joint_unit_m || 1;
       const names = doc.skeleton.segments.flatMap(([, start, end]) => [start, end]);
       this.flatNames = new Map(names.map((name, n) => [name, n]));
       this.jointNames = new Map((doc.skeleton.joints || []).map((name, n) => [name, n]));
@@ -42,9 +31,9 @@
     points(frame, actor, solid) {
       const found = new Map(), row = frame * this.actors + actor;
       if (solid && this.solid) {
-        for (const [name, n] of this.jointNames) { const at = (row * this.jointNames.size + n) * 3; found.set(name, this.doc.joints.slice(at, at + 3)); }
+        for (const [name, n] of this.jointNames) { const at = (row * this.jointNames.size + n) * 3; found.set(name, [0, 1, 2].map((k) => this.doc.joints[at + k] * this.unit)); }
         const head = found.get("head"), up = sub(head, found.get("neck"));
-        found.set("head_top", head.map((x, n) => x + HEAD_TOP_FACTOR * up[n]));
+        found.set("head_top", head.map((x, n) => x + SIZE.head_top_factor * up[n]));
         return found;
       }
       const start = row * this.doc.skeleton.width;
@@ -57,7 +46,7 @@
         const size = Math.hypot(...f) || 1;
         return f.map((x) => x / size);
       }
-      const toward = clamp((points.get("left_shoulder")[0] - points.get("right_shoulder")[0]) / SHOULDERS, -1, 1);
+      const toward = clamp((points.get("left_shoulder")[0] - points.get("right_shoulder")[0]) / SIZE.shoulder_span_m, -1, 1);
       const travel = this.points(this.frames - 1, actor, false).get("pelvis")[0] - this.points(0, actor, false).get("pelvis")[0];
       return [Math.sqrt(1 - toward * toward) * Math.tanh(travel / this.seconds / 0.3), 0, toward];
     }
@@ -182,13 +171,13 @@
         for (let n = 1; n < known.length; n++) {
           if (known[n] === "head_top") continue;
           const from = seen.get(known[n - 1]), to = seen.get(known[n]), side = known[n].startsWith("left_") ? 1 : known[n].startsWith("right_") ? 2 : 0;
-          strokes.push({ from, to, width: ((from.scale + to.scale) / 2) * STROKE, colour: inks[side], depth: (from.depth + to.depth) / 2 });
+          strokes.push({ from, to, width: ((from.scale + to.scale) / 2) * SIZE.stroke_m, colour: inks[side], depth: (from.depth + to.depth) / 2 });
         }
       }
-      const neck = seen.get("neck"), top = seen.get("head_top"), radius = HEAD_RADIUS * ((neck.scale + top.scale) / 2);
-      const head = { x: neck.x + HEAD_MIDDLE * (top.x - neck.x), y: neck.y + HEAD_MIDDLE * (top.y - neck.y) }, depth = Math.max(neck.depth, top.depth) + 0.1;
+      const neck = seen.get("neck"), top = seen.get("head_top"), radius = SIZE.head_radius_m * ((neck.scale + top.scale) / 2);
+      const head = { x: neck.x + SIZE.head_middle * (top.x - neck.x), y: neck.y + SIZE.head_middle * (top.y - neck.y) }, depth = Math.max(neck.depth, top.depth) + 0.1;
       strokes.push({ from: head, to: head, width: 2 * radius, colour: inks[0], depth });
-      strokes.push({ from: head, to: head, width: 2 * radius - Math.max((radius * STROKE) / HEAD_RADIUS, 1.5), colour: skin, depth: depth + 0.001 });
+      strokes.push({ from: head, to: head, width: 2 * radius - Math.max((radius * SIZE.stroke_m) / SIZE.head_radius_m, 1.5), colour: skin, depth: depth + 0.001 });
       const moods = (motion.doc.face && motion.doc.face[actor]) || [{ start_s: 0, expression: "neutral", mouth: "closed", hands: "relaxed" }];
       this.face(strokes, camera, motion.facing(points, actor, solid), sub(points.get("head_top"), points.get("neck")), head, radius, depth + 0.002, moods, second, inks[0]);
       for (const side of ["left", "right"]) this.hand(strokes, seen, side, eased(moods, HANDS, "hands", second, this.player.face.transition_s), inks[side === "left" ? 1 : 2]);
@@ -205,13 +194,13 @@
       const opening = Math.max(still * weights[0], 0) + modes.reduce((sum, m, n) => sum + (m === "closed" ? 0 : weights[n] * OPENING[m] * (0.5 - 0.5 * Math.cos(2 * Math.PI * config[`${m}_hz`] * second))), 0);
       const line = (from, to, thick = 0.13) => strokes.push({ from, to, width: Math.max(radius * thick, 1), colour, depth });
       for (const side of [-1, 1]) {
-        line(at(side * 0.36, 0.18 + 0.14 * eye), at(side * 0.36, 0.18 - 0.14 * eye), 0.18);
-        line(at(side * 0.19, 0.46 + 0.16 * brow + 0.13 * tilt), at(side * 0.53, 0.46 + 0.16 * brow - 0.13 * tilt));
+        line(at(side * SIZE.eye_apart, SIZE.eye_height + 0.14 * eye), at(side * SIZE.eye_apart, SIZE.eye_height - 0.14 * eye), 0.13 * 1.4);
+        line(at(side * (SIZE.eye_apart - 0.17), SIZE.brow_height + 0.16 * brow + 0.13 * tilt), at(side * (SIZE.eye_apart + 0.17), SIZE.brow_height + 0.16 * brow - 0.13 * tilt));
       }
       for (const lip of [1, -1]) {
         let last = null;
-        for (let n = 0; n <= 6; n++) {
-          const x = n / 3 - 1, next = at(0.42 * width * x, -0.38 + 0.28 * curve * (x * x - 0.5) + lip * 0.3 * opening * (1 - x * x));
+        for (let n = 0; n <= SIZE.mouth_steps; n++) {
+          const x = (2 * n) / SIZE.mouth_steps - 1, next = at(SIZE.mouth_half * width * x, SIZE.mouth_height + SIZE.mouth_curve * curve * (x * x - 0.5) + lip * 0.3 * opening * (1 - x * x));
           if (last) line(last, next);
           last = next;
         }
@@ -219,11 +208,11 @@
     }
     hand(strokes, seen, side, shape, colour) {
       const wrist = seen.get(`${side}_wrist`), before = seen.get(`${side}_elbow`) || seen.get(`${side}_shoulder`);
-      if (!wrist || 0.085 * wrist.scale < this.player.face.smallest_head_px / 2) return;
+      if (!wrist || SIZE.finger_m * wrist.scale < this.player.face.smallest_head_px / 2) return;
       const heading = Math.atan2(wrist.y - before.y, wrist.x - before.x), turn = side === "left" ? 1 : -1;
       FINGERS.forEach((angle, n) => {
-        const a = heading + turn * angle * (0.4 + 0.6 * shape[5]), reach = 0.085 * wrist.scale * shape[n];
-        strokes.push({ from: wrist, to: { x: wrist.x + reach * Math.cos(a), y: wrist.y + reach * Math.sin(a) }, width: STROKE * 0.3 * wrist.scale, colour, depth: wrist.depth + 0.01 });
+        const a = heading + turn * angle * (0.4 + 0.6 * shape[5]), reach = SIZE.finger_m * wrist.scale * shape[n];
+        strokes.push({ from: wrist, to: { x: wrist.x + reach * Math.cos(a), y: wrist.y + reach * Math.sin(a) }, width: SIZE.stroke_m * 0.3 * wrist.scale, colour, depth: wrist.depth + 0.01 });
       });
     }
   }

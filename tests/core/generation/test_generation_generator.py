@@ -1,34 +1,40 @@
 """The generator: the same request gives the same bits, bounds hold, rejected motions are drawn again and explained."""
 
+import io
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
+import PIL.Image
 import pytest
 import torch
 from numpy.testing import assert_allclose
 
 from stickgen_core.config import load
 from stickgen_core.curation.config import SafetyConfig
+from stickgen_core.curation.safety import SafetyResult
 from stickgen_core.errors import MissingInput, StickgenError
 from stickgen_core.generation import GenerationConfig
 from stickgen_core.generation.camera import camera_track
 from stickgen_core.generation.generator import Generator
+from stickgen_core.generation.picture import Picture, condition_of
 from stickgen_core.generation.request import Request
-from stickgen_core.generation.timed import generate_timed, joined, timed_parts
+from stickgen_core.generation.timed import Window, agreeing, stitched, timed_parts, windows_of
 from stickgen_core.model.denoiser import build_model
-from stickgen_core.model.normalise import Statistics
+from stickgen_core.model.normalise import Normaliser, Statistics
 from stickgen_core.rendering.motionfile import motion_text
 from stickgen_core.text.config import TextConfig
 from stickgen_core.text.encoders import encoder_for
 from stickgen_core.training.checkpoints import BEST, FORMAT, save
 from stickgen_core.training.config import run_config
+from stickgen_core.training.images import DECODERS
 
 torch.set_num_threads(1)
 ROOT = Path(__file__).resolve().parents[3]
 TEXT = TextConfig(encoder="hashing", hashing_width=32)
 SIZES = [
-    "model.d_model=32", "model.num_layers=1", "model.nhead=2", "model.embedding_dim=32", 'model.expected_parameters={"motion_only":null}',
+    "model.d_model=32", "model.image_feature_dim=32", "data.parallax_image_size=[32,32]", "model.num_layers=1", "model.nhead=2", "model.embedding_dim=32", 'model.expected_parameters={"motion_only":null,"multimodal":null}',
     "sampler.diffusion_steps=3", "sampler.use_diffusion=true",
 ]  # fmt: skip
 
@@ -49,7 +55,7 @@ def run():
 def tiny(seed=0, **options):
     torch.manual_seed(seed)
     changes = options.pop("changes", {})
-    model = build_model(run().model)
+    model = build_model(run().model, options.pop("multimodal", False))
     with torch.no_grad():  # a fresh model answers zero; this one must answer its input
         for weights in model.parameters():
             weights.add_(0.2 * torch.randn_like(weights))
@@ -175,16 +181,127 @@ def test_camera_words_begin_at_the_static_view_and_go_where_they_say():
 def test_timed_prompts_are_read_or_left_alone():
     parts = timed_parts("0-3 s walk forward, then turn, 3–5 s: wave")
     assert [(p.start_s, p.end_s, p.text) for p in parts] == [(0, 3, "walk forward, then turn"), (3, 5, "wave")]
-    assert timed_parts("a person walks 3 steps, 2 times") == []
+    assert timed_parts("a person walks 3 steps, 2 times") == ()
     with pytest.raises(StickgenError, match="from 3 s"):
         timed_parts("0-3 s walk, 4-5 s wave")
 
 
-def test_a_timed_prompt_has_the_asked_length_and_joins_without_a_jump(unguarded):
-    result = generate_timed(unguarded, timed_parts("0-1 s walk, 1-2 s wave"), Request(("",)))
-    assert len(result.motion) == len(result.camera) == len(result.actions) == 50
-    t = np.arange(30, dtype=np.float32)
-    before, after = np.tile((t / 25)[:, None, None], (1, 1, 20)), np.tile((7 + t / 25)[:, None, None], (1, 1, 20))
-    after[..., 1::2] = before[..., 1::2] = 1.0
-    whole = joined(before, after, 10)
+def test_windows_overlap_round_the_moment_where_the_text_changes():
+    windows = windows_of(timed_parts("0-3 s walk, 3-5 s wave"), 25.0, 0.4, 250)
+    assert windows == (Window(0, 80, "walk"), Window(70, 125, "wave"))
+    with pytest.raises(StickgenError, match="at least 0.4 s"):
+        windows_of(timed_parts("0-3 s walk, 3-3.2 s wave"), 25.0, 0.4, 250)
+    with pytest.raises(StickgenError, match="too long"):
+        windows_of(timed_parts("0-3 s walk, 3-5 s wave"), 25.0, 0.4, 60)
+
+
+def test_windows_are_stitched_where_the_figure_stands_without_a_jump():
+    t = torch.arange(30) / 25
+    before, after = (torch.zeros(30, 1, 20) for _ in range(2))
+    before[..., 0::2], after[..., 0::2] = t[:, None, None], 7 + t[:, None, None]
+    whole, shifts = stitched([before, after], [Window(0, 30, "a"), Window(20, 50, "b")])
     assert_allclose(np.diff(whole[:, 0, 0]), 1 / 25, atol=1e-5)
+    assert_allclose(shifts[1].numpy(), 20 / 25 - 7, atol=1e-5)
+
+
+def acceleration(motion):
+    """[T-2] largest second difference of a frame."""
+    return np.abs(np.diff(motion[:, 0], n=2, axis=0)).max(-1)
+
+
+def test_a_timed_prompt_is_one_motion_of_the_asked_length_with_a_caption_a_part(unguarded):
+    result = unguarded.generate("0-1 s walk, 1-2 s wave", seed=3)[0]
+    assert len(result.motion) == len(result.camera) == len(result.actions) == 50
+    assert [(c.text, c.start_s, c.end_s) for c in result.captions] == [("walk", 0, 1), ("wave", 1, 2)]
+    assert np.array_equal(result.motion, unguarded.generate("0-1 s walk, 1-2 s wave", seed=3)[0].motion)
+    bends = acceleration(result.motion)
+    assert bends[18:31].max() < 1.5 * np.delete(bends, slice(18, 31)).max(), "the join bends more than the rest"
+
+
+def test_windows_agree_wherever_they_show_the_same_moment():
+    windows = windows_of(timed_parts("0-1 s walk, 1-2 s wave, 2-3 s sit"), 25.0, 0.4, 250)
+    normaliser = Normaliser(statistics())
+    longest = max(w.stop - w.start for w in windows)
+    clean = torch.randn((3, longest, 2, 20), generator=torch.Generator().manual_seed(1))
+    metres = normaliser.metres(agreeing(normaliser, windows)(clean))
+    for n in range(2):
+        first, second = windows[n], windows[n + 1]
+        overlap = first.stop - second.start
+        gap = metres[n, first.stop - first.start - overlap : first.stop - first.start] - metres[n + 1, :overlap]
+        # One sideways offset a person and nothing else is between them.
+        assert_allclose(gap[..., 1::2].numpy(), 0, atol=1e-4)
+        assert_allclose((gap[..., 0::2] - gap[:1, :, :1]).numpy(), 0, atol=1e-4)
+
+
+def test_timed_and_plain_prompts_share_a_batch_in_their_order(unguarded):
+    mixed = unguarded.generate(["sit", "0-1 s walk, 1-2 s wave", "jump"], seed=2)
+    assert [r.prompt for r in mixed] == ["sit", "0-1 s walk, 1-2 s wave", "jump"]
+    assert len(mixed[1].motion) == 50
+    with pytest.raises(StickgenError, match="leave seconds out"):
+        unguarded.generate("0-1 s walk, 1-2 s wave", seconds=5)
+
+
+def test_a_negative_prompt_pushes_away_and_an_empty_one_changes_nothing(unguarded):
+    plain = unguarded.generate("walk", seconds=1, guidance=3.0)[0].motion
+    away = unguarded.generate("walk", seconds=1, guidance=3.0, negative="run")[0].motion
+    same = unguarded.generate("walk", seconds=1, guidance=3.0, negative="  ")[0].motion
+    assert np.array_equal(plain, same)
+    assert not np.allclose(plain, away)
+    # Guided away from itself the prompt is all that is left: the guidance cancels.
+    itself = unguarded.generate("walk", seconds=1, guidance=3.0, negative="walk")[0].motion
+    assert_allclose(itself, unguarded.generate("walk", seconds=1, guidance=1.0)[0].motion, atol=1e-4)
+    with pytest.raises(StickgenError, match="guidance above 1"):
+        unguarded.generate("walk", seconds=1, guidance=1.0, negative="run")
+
+
+def test_progress_counts_steps_and_an_exception_from_it_ends_the_work(unguarded):
+    seen = []
+    unguarded.generate("walk", lambda *event: seen.append(event), seconds=1, diffusion_steps=3)
+    assert seen == [("attempt 1", 1, 3), ("attempt 1", 2, 3), ("attempt 1", 3, 3)]
+
+    def stop(label, done, total):
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        unguarded.generate("walk", stop, seconds=1)
+
+
+def png(size=40):
+    buffer = io.BytesIO()
+    PIL.Image.new("RGBA", (size, size), (200, 30, 30, 128)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def test_a_picture_reaches_a_multimodal_checkpoint_only_and_within_bounds(unguarded):
+    with pytest.raises(StickgenError, match="without pictures"):
+        unguarded.generate("walk", seconds=1, picture=Picture(png()))
+    seeing = tiny(enable_safety_check=False, multimodal=True, changes={"max_image_px": 64})
+    plain = seeing.generate("walk", seconds=1)[0].motion
+    shown = seeing.generate("walk", seconds=1, picture=Picture(png()))[0].motion
+    aside = seeing.generate("walk", seconds=1, picture=Picture(png(), (4, 1, 0, 0, 1, 0, 40)))[0].motion
+    assert not np.allclose(plain, shown) and not np.allclose(shown, aside)
+    for bad, message in (
+        (Picture(b"no picture"), "not a readable"),
+        (Picture(png(100)), "max_image_px"),
+        (Picture(png(), (1, 2)), "viewpoint"),
+    ):
+        with pytest.raises(StickgenError, match=message):
+            seeing.generate("walk", seconds=1, picture=bad)
+
+
+def test_a_picture_is_the_same_numbers_as_in_training(tmp_path):
+    (tmp_path / "a.png").write_bytes(png())
+    assert np.array_equal(DECODERS["pil"](tmp_path / "a.png", (32, 32)), condition_of(Picture(png()), (32, 32), config())[0])
+
+
+def test_of_several_rejected_samples_the_best_is_returned():
+    scores = iter([0.1, 0.25, 0.2])
+    held = tiny(changes={"max_attempts": 3})
+    held.gate = SimpleNamespace(
+        judge=lambda motion, fps: SafetyResult(False, next(scores)), reason=lambda result: f"score {result.overall_score}"
+    )
+    result = held.generate("walk", seconds=1)[0]
+    assert (result.attempts, result.reason) == (3, "score 0.25")
+    scores = iter([0.1, 0.25, 0.2])
+    with pytest.raises(StickgenError, match="rejected 3 times"):
+        held.generate("walk", seconds=1, on_rejection="refuse")

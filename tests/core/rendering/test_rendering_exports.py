@@ -5,19 +5,22 @@ import json
 import shutil
 import struct
 import subprocess
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from stickgen_core.errors import StickgenError
+from stickgen_core.errors import Corrupt, StickgenError
 from stickgen_core.rendering import RenderingConfig
 from stickgen_core.rendering.bvh import bvh_text
 from stickgen_core.rendering.gltf import gltf_text
+from stickgen_core.rendering.packed import packed_people
 from stickgen_core.rendering.parallax import METADATA, estimate, parallax_view, write_parallax
 from stickgen_core.rendering.viewer import player_assets, player_fragment, viewer_html
 from stickgen_core.skeleton import JOINT_NAMES, PARENTS, forward_kinematics
 from stickgen_core.skeleton.rotations import euler_to_matrix, quaternion_to_matrix
+from stickgen_core.sources.recording import Text
 from tests.core.rendering.rendering_people import FPS, clip, scene, walker
 
 
@@ -139,6 +142,57 @@ def test_parallax_has_the_documented_names_and_goes_on_where_it_was(tmp_path):
     again = write_parallax(clips, tmp_path, small(), fps=FPS, seed=1, actors=2)
     assert again.written == 2
     assert {p: p.read_bytes() for p in tmp_path.rglob("*.*")} == bytes_before
+
+
+def test_packed_parallax_holds_the_same_pictures_and_goes_on_after_the_last_whole_shard(tmp_path):
+    clips = [clip(30, f"synthetic/{n}#0") for n in range(5)]
+    write_parallax(clips, tmp_path / "loose", small(), fps=FPS, seed=1, actors=5)
+    tiny_shards = small(packed=True, shard_mb=0.004)
+
+    class Killed(Exception):
+        pass
+
+    def kill_at(done):
+        def progress(label, now, total):
+            if now == done:
+                raise Killed
+
+        return progress
+
+    with pytest.raises(Killed):
+        write_parallax(clips, tmp_path / "a", tiny_shards, fps=FPS, seed=1, actors=5, progress=kill_at(4))
+    held = len(list(packed_people(tmp_path / "a")))
+    assert 0 < held < 5
+    again = write_parallax(clips, tmp_path / "a", tiny_shards, fps=FPS, seed=1, actors=5)
+    assert (again.kept, again.written) == (held, 5 - held)
+    found = {json.loads(metadata)["clip_id"]: (metadata, frames) for _, metadata, frames in packed_people(tmp_path / "a")}
+    for n, made in enumerate(clips):
+        folder = tmp_path / f"loose/sample_{n:06d}/actor_0"
+        metadata, frames = found[made.id]
+        assert metadata == (folder / METADATA).read_bytes()
+        assert {name: frames[name].read() for name in frames} == {p.name: p.read_bytes() for p in folder.glob("*.png")}
+    assert not [p for p in (tmp_path / "a").rglob(".*")]
+    with pytest.raises(StickgenError, match="remove the folder"):
+        write_parallax(clips, tmp_path / "a", small(packed=True, views=2), fps=FPS, seed=1, actors=5)
+
+
+def test_a_spoiled_shard_is_named(tmp_path):
+    write_parallax([clip(30)], tmp_path, small(packed=True), fps=FPS, seed=1, actors=1)
+    (shard,) = (tmp_path / "packed").glob("*.arrow")
+    shard.write_bytes(shard.read_bytes()[:-40])
+    with pytest.raises(Corrupt, match=str(shard)):
+        list(packed_people(tmp_path))
+
+
+def test_parallax_figures_have_the_face_of_their_moment():
+    standing = clip(60, bodies=walker(60, speed=0.0))
+    glad = replace(standing, texts=(Text("a happy person", 0.0, 1.2, "caption"), Text("a sad person", 1.2, 2.4, "caption")))
+    config = small(frames_per_view=6, size_px=512)
+    differing = 0
+    for view in range(6):  # some look at the face, some at the back of the head
+        pairs = zip(parallax_view(standing, 0, view, config, FPS, 1)[2], parallax_view(glad, 0, view, config, FPS, 1)[2], strict=True)
+        differing += sum(not np.array_equal(a, b) for a, b in pairs)
+    assert 6 <= differing < 36
 
 
 def test_parallax_with_several_frames_and_another_seed(tmp_path):

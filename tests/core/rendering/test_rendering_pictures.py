@@ -149,7 +149,7 @@ def test_contact_sheet_holds_every_clip():
 
 def test_a_face_changes_in_three_tenths_of_a_second_without_a_jump():
     moods = (Mood(0.0), Mood(1.0, "surprised"))
-    track = face_track(moods, 100, 100.0 / 2, FaceConfig())
+    track = face_track(moods, np.arange(100) / 50, FaceConfig())
     at = lambda second: track[round(second * 50)]  # noqa: E731
     assert_allclose(at(1.0), EXPRESSIONS["neutral"])
     assert_allclose(at(1.3), EXPRESSIONS["surprised"], atol=1e-12)
@@ -158,13 +158,13 @@ def test_a_face_changes_in_three_tenths_of_a_second_without_a_jump():
 
 
 def test_a_change_within_a_change_starts_where_the_face_is():
-    track = face_track((Mood(0.0), Mood(0.5, "happy"), Mood(0.6, "angry")), 200, 100.0, FaceConfig())
+    track = face_track((Mood(0.0), Mood(0.5, "happy"), Mood(0.6, "angry")), np.arange(200) / 100, FaceConfig())
     assert np.abs(np.diff(track, axis=0)).max() < 0.12
     assert_allclose(track[-1], EXPRESSIONS["angry"], atol=1e-9)
 
 
 def test_mouths_cycle_while_they_talk():
-    opening = face_track((Mood(0.0, mouth="talk"),), 100, 50.0, FaceConfig())[:, 4]
+    opening = face_track((Mood(0.0, mouth="talk"),), np.arange(100) / 50, FaceConfig())[:, 4]
     assert opening.max() > 0.4
     assert opening.min() < 0.02
 
@@ -175,8 +175,8 @@ def test_moods_follow_words_not_letters_and_labels_say_more_than_texts():
     actions = np.repeat([0, 1], 25)
     moods = moods_of([("a happy person", 0, 2)], actions, FPS, ["stand", "punch"])
     assert moods == (Mood(0.0, "happy"), Mood(1.0, "angry", "closed", "fist"))
-    assert moods_of([], None, FPS, emotion="sadness", speaks=True)[0] == Mood(0.0, "sad", "talk")
-    assert hand_track(moods, 50, FPS, FaceConfig())[-1, 1] < 0.2
+    assert moods_of([], None, FPS, emotion="sadness", speech=[(0, 1)])[0] == Mood(0.0, "sad", "talk")
+    assert hand_track(moods, np.arange(50) / FPS, FaceConfig())[-1, 1] < 0.2
 
 
 def test_several_people_have_their_own_colours():

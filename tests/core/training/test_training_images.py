@@ -23,9 +23,9 @@ torch.set_num_threads(1)
 SIZE = 16
 
 
-def drawn(folder: Path, corpus: Corpus, clips: int, views: int = 3) -> Path:
+def drawn(folder: Path, corpus: Corpus, clips: int, views: int = 3, packed: bool = False) -> Path:
     """Pictures of the first clips, as rendering writes them."""
-    parallax = RenderingConfig().parallax.model_copy(update={"size_px": 32, "views": views})
+    parallax = RenderingConfig().parallax.model_copy(update={"size_px": 32, "views": views, "packed": packed})
     config = RenderingConfig().model_copy(update={"parallax": parallax})
     some = [corpus.clip(n) for n in range(clips)]
     write_parallax(some, folder, config, fps=FPS, seed=1, actors=sum(c.actors for c in some))
@@ -57,6 +57,16 @@ def test_every_picture_is_of_its_own_clip_and_the_draw_is_seeded(tmp_path: Path)
     shot = images.shot(corpus.ids[2], 7, 0)
     camera = next(f["camera"] for f in json.loads((shot.file.parent / METADATA).read_text())["frames"] if f["file"] == shot.file.name)
     assert batch.viewpoint[0].tolist() == pytest.approx([*camera["position_m"], *camera["target_m"], camera["fov_deg"] * 0.0174532925])
+
+
+def test_packed_shards_feed_training_the_very_same_numbers(tmp_path: Path) -> None:
+    corpus = swings(tmp_path, 6, validation=1)
+    loose = ParallaxImages.open(run := run_on(drawn(tmp_path / "views", corpus, 4)), corpus)
+    packed_run = run_on(drawn(tmp_path / "packed_views", corpus, 4, packed=True))
+    packed = ParallaxImages.open(packed_run, corpus)
+    assert not list((tmp_path / "packed_views").glob("sample_*")) and packed.shots.keys() == loose.shots.keys()
+    one, other = loose.attached(batch_of(corpus, run), 7, 0), packed.attached(batch_of(corpus, packed_run), 7, 0)
+    assert torch.equal(one.image, other.image) and torch.equal(one.viewpoint, other.viewpoint)
 
 
 def test_clips_without_pictures_leave_the_batch_alone(tmp_path: Path) -> None:
