@@ -111,11 +111,15 @@ def _graph(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         "selection", nargs="*"
     )
 
-
     trace = _command(commands, "trace", "lineage:trace", "from an artefact, a checkpoint or a table cell back to raw files")
     trace.add_argument("artefact", help="small_sft, corpus/merged, corpus/merged@DIGEST, release/stickgen_bench#small_sft/kid")
     trace.add_argument("-o", "--output", default=None, help="a file that ends in .svg (figure), .json or .txt")
     trace.add_argument("--files", action="store_true", help="list every raw file with its SHA-256")
+    provenance = _command(
+        commands, "provenance", "provenance:provenance", "a bundle that a stranger can check: records, licences, citations, no motion"
+    )
+    provenance.add_argument("artefact", help="small_sft, corpus/merged, release/stickgen_bench")
+    provenance.add_argument("-o", "--output", required=True, help="the folder to write")
     lineage = _group(commands, "lineage", "the record of what was made from what")
     _command(lineage, "rebuild", "lineage:rebuild", "restore the UI's history from manifests, for instance after its database was lost")
 

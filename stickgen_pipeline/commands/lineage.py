@@ -22,7 +22,7 @@ def trace(options: argparse.Namespace) -> int:
     settings = settings_of(options)
     lineage = lineage_of(settings)
     name, _, address = options.artefact.partition("#")
-    root = lineage.find(_as_key(name))
+    root = lineage.find(as_key(name))
     head, said = "", {}
     if address:
         cell = cell_of(settings, root.key, steps_of(settings)[root.key].folder, address)
@@ -34,7 +34,7 @@ def trace(options: argparse.Namespace) -> int:
     if options.output:
         _write(Path(options.output), walk, said)
         return answer(options, {"path": options.output, "whole": walk.whole}, str(options.output)) or (0 if walk.whole else 1)
-    text = tree(walk, _says, is_absent)
+    text = tree(walk, says, is_absent)
     if options.files:
         text += "\n" + raw_files(settings, walk)
     lost = "".join(f"\nno record of {m.key}@{m.digest[:12]}, needed by {m.needed_by}" for m in walk.missing)
@@ -42,7 +42,7 @@ def trace(options: argparse.Namespace) -> int:
     return 0 if walk.whole else 1
 
 
-def _as_key(name: str) -> str:
+def as_key(name: str) -> str:
     """`small_sft` means the checkpoint."""
     first = name.partition("@")[0]
     variant, _, stage = first.partition("_")
@@ -55,7 +55,7 @@ def _write(path: Path, walk: Walk, cell: dict[str, Any]) -> None:
     elif path.suffix == ".json":
         publish_text(path, json.dumps({**({"cell": cell} if cell else {}), **as_json(walk)}, indent=1, ensure_ascii=False) + "\n")
     elif path.suffix in (".txt", ".md"):
-        publish_text(path, tree(walk, _says, is_absent) + "\n")
+        publish_text(path, tree(walk, says, is_absent) + "\n")
     else:
         raise StickgenError(f"{path}: expected a name that ends in .svg, .json or .txt")
 
@@ -66,7 +66,7 @@ def is_absent(entry: Entry) -> bool:
     return notes.get("state") == "absent" or (bool(notes.get("absent")) and not entry.manifest.counts.get("clips"))
 
 
-def _says(entry: Entry) -> str:
+def says(entry: Entry) -> str:
     counts = entry.manifest.counts
     said = [f"{counts[unit]:,} {unit}" for unit in ("clips", "files", "steps") if counts.get(unit)]
     made = entry.made
