@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from stickgen_core.canonical.config import CanonicalConfig
 from stickgen_core.config import Section, config_hash, load, read_yaml
@@ -28,16 +28,51 @@ from stickgen_core.training.config import CostConfig
 PROFILES = ("demo", "full", "test")
 
 
+class CollectionConfig(Section):
+    """What `stickgen gc` may remove.
+
+    grace_h    younger things stay
+    classes    retention classes that may go although they are in place, where they can be made again
+    quota_gb   class -> most of it; the oldest go first
+    apply      whether the scheduled collection removes, or only says what it would remove
+    """
+
+    grace_h: float
+    classes: tuple[Literal["discardable", "optional", "recommended"], ...]
+    quota_gb: Mapping[Literal["discardable", "optional", "recommended"], float] = {}
+    apply: bool
+
+
+class AlertConfig(Section):
+    """Where failures are told beside the log; empty is off. Addresses that are secrets come from the environment.
+
+    webhook_variable   name of the environment variable that holds the address of a webhook
+    smtp_host          mail server; needs mail_from and mail_to
+    """
+
+    webhook_variable: str
+    smtp_host: str
+    smtp_port: int
+    mail_from: str
+    mail_to: tuple[str, ...]
+
+
 class PipelineConfig(Section):
     """What the graph itself needs: workers, thresholds of its own checks, schedules."""
 
     workers: int
     train_in_subprocess: bool
     absent_is_error: bool
+    rebuild_interval_s: int
     raw_sensor_interval_s: int
     registry_sensor_interval_s: int
     nightly_cron: str
     training_cron: str
+    collection_cron: str
+    alert_interval_s: int
+    evaluation_fresh_days: float
+    collection: CollectionConfig
+    alerts: AlertConfig
     variants: tuple[str, ...]
     stages: tuple[str, ...]
     export_prompts: tuple[str, ...]

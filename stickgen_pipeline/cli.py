@@ -120,6 +120,21 @@ def _graph(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     )
     provenance.add_argument("artefact", help="small_sft, corpus/merged, release/stickgen_bench")
     provenance.add_argument("-o", "--output", required=True, help="the folder to write")
+    provenance.add_argument(
+        "--release", action="store_true", help="pin the artefact and all behind it: gc keeps what a released bundle names"
+    )
+    gc = _command(commands, "gc", "gc:gc", "what can go because nobody needs it and it can be made again, with the proof")
+    which = gc.add_mutually_exclusive_group()
+    which.add_argument("--plan", action="store_true", help="only say what would go (the default)")
+    which.add_argument("--apply", action="store_true", help="remove it")
+    gc.add_argument("--classes", nargs="*", choices=("discardable", "optional", "recommended"), default=None,
+                    help="classes that may go although in place (default: pipeline.collection.classes)")  # fmt: skip
+    gc.add_argument("--grace-h", type=float, default=None, help="leave things younger than this")
+    gc.add_argument("--proofs", action="store_true", help="every step of every proof, absent data sets too")
+    pin = _command(commands, "pin", "gc:pin", "keep an artefact and all it was made from; without one, list the pins")
+    pin.add_argument("artefact", nargs="?")
+    pin.add_argument("--because", default="pinned by hand")
+    pin.add_argument("--remove", action="store_true")
     lineage = _group(commands, "lineage", "the record of what was made from what")
     _command(lineage, "rebuild", "lineage:rebuild", "restore the UI's history from manifests, for instance after its database was lost")
 

@@ -70,7 +70,7 @@ def _gate_reasons(step: Step, state: Path) -> Iterable[str]:
     refused = gates.refusal(place_of(step, state))
     if refused:
         yield f"the last attempt was refused by {'; '.join(refused['reasons'])}"
-    elif gates.unproven(place_of(step, state)):
+    elif gates.unproven(step.folder, place_of(step, state)):
         yield "made, but killed before its gates were passed"
 
 

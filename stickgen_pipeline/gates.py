@@ -21,13 +21,18 @@ KEPT_NAME, REFUSED_NAME = f"kept-{MANIFEST_NAME}", f"refused-{MANIFEST_NAME}"
 GROWING = (".jsonl", ".log")
 
 
-def unproven(place: Path) -> bool:
-    """Whether the artefact was made and its gates were not all passed; `place` is the step's own folder of state."""
-    return (place / ASIDE).exists()
+def unproven(folder: Path, place: Path) -> bool:
+    """Whether what lies in place was made but has not passed its gates; `place` is the step's own folder of state."""
+    if not (place / ASIDE).exists() or not (folder / MANIFEST_NAME).exists():
+        return False
+    kept = place / ASIDE / KEPT_NAME
+    return not kept.exists() or kept.read_bytes() != (folder / MANIFEST_NAME).read_bytes()
 
 
 def set_aside(folder: Path, place: Path) -> None:
-    """Keep the good artefact (an empty folder says that there was none); a killed attempt leaves nothing half made."""
+    """Keep the good artefact (an empty folder says that there was none); what an attempt that failed set aside stays."""
+    if (place / ASIDE).exists():
+        return
     place.mkdir(parents=True, exist_ok=True)
     sweep(place)
     fresh = temporary_beside(place / ASIDE)

@@ -180,12 +180,11 @@ def perform(
         recipe, inputs = step.recipe(), inputs_of(step, steps)
         receipt = Receipt.find(step, state)
         reused = receipt is not None and receipt.recipe == recipe and receipt.inputs == inputs
-        unproven, peak, kept = gates.unproven(place), 0.0, False
+        unproven, peak, kept = gates.unproven(step.folder, place), 0.0, False
         if not reused:
             step.folder.parent.mkdir(parents=True, exist_ok=True)
             sweep(step.folder.parent)
-            if not unproven:
-                gates.set_aside(step.folder, place)
+            gates.set_aside(step.folder, place)
             work = Work(step.key, step.folder, recipe, inputs, progress, watch=watch)
             if step.apart and worker is not None:
                 peak = worker.run(step, work)

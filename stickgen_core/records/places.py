@@ -42,6 +42,11 @@ class Places:
         return self.data / "lineage"
 
     @property
+    def pins(self) -> Path:
+        """Artefacts that collection must keep: released bundles, pinned runs."""
+        return self.data / "pins"
+
+    @property
     def text_vectors(self) -> Path:
         return self.data / "text_vectors"
 
@@ -86,6 +91,21 @@ class Places:
 
     def checkpoint(self, variant: str, stage: str) -> Path:
         return self.checkpoints / f"{variant}_{stage}"
+
+    @property
+    def production(self) -> Path:
+        """The checkpoint that was chosen: best_model.pth and the reasons."""
+        return self.checkpoints / "production"
+
+    @property
+    def reports(self) -> Path:
+        """Documents made from the evaluation: reproduction_report.pdf."""
+        return self.evaluations.parent / "reports"
+
+    @property
+    def peers(self) -> Path:
+        """Other models' outputs, one folder each (results.npy)."""
+        return self.data / "peers"
 
     def motions(self, run_id: str) -> Path:
         return self.exports / "motion" / run_id

@@ -85,7 +85,7 @@ def reuse(step: Step, tally: Tally, settings: Settings) -> bool:
         return False
     outcome = Outcome(manifest, True, 0.0, 0.0, verdicts)
     receipt = Receipt.find(step, state)
-    if outcome.blocked_by or receipt is None or gates.unproven(place_of(step, state)):
+    if outcome.blocked_by or receipt is None or gates.unproven(step.folder, place_of(step, state)):
         return False
     witness_of(settings)(step, manifest, receipt, {})
     tally.done[step.key] = outcome

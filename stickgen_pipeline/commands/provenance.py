@@ -19,6 +19,7 @@ from stickgen_core.records.digests import digest_bytes, digest_json
 from stickgen_core.records.history import SHORT, Entry, entry_of
 from stickgen_core.records.lineage import Walk, tree
 from stickgen_core.records.lineage_figure import lineage_svg
+from stickgen_core.records.pins import pin
 from stickgen_core.records.prov_document import prov_json
 from stickgen_core.settings import Settings
 from stickgen_pipeline.commands.common import answer, settings_of, size
@@ -45,6 +46,8 @@ def provenance(options: argparse.Namespace) -> int:
     lineage = lineage_of(settings)
     walk = lineage.walk(lineage.find(as_key(options.artefact)))
     bundle = bundle_of(settings, walk, Path(options.output))
+    if options.release:
+        pin(settings.places.pins, walk, f"released, root digest {bundle.root}")
     values = {
         "folder": str(bundle.folder),
         "root_digest": bundle.root,
