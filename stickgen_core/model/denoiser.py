@@ -187,6 +187,15 @@ class Denoiser(nn.Module):
 
     def forward(self, noisy: Tensor, time: Tensor, conditions: Conditions, valid: Tensor | None = None) -> Prediction:
         """noisy [B,T,A,W], time [B] in [0,1] (1 is data), valid [B,T,A] bool or None where every token is real."""
+        hidden = self.hidden(noisy, time, conditions, valid)
+        return Prediction(self.pose_decoder(hidden), self.physics_decoder(hidden), self.action_predictor(hidden), hidden)
+
+    def motion(self, noisy: Tensor, time: Tensor, conditions: Conditions, valid: Tensor | None = None) -> Tensor:
+        """The motion alone, for sampling."""
+        return self.pose_decoder(self.hidden(noisy, time, conditions, valid))
+
+    def hidden(self, noisy: Tensor, time: Tensor, conditions: Conditions, valid: Tensor | None) -> Tensor:
+        """[B,T,A,d] before the heads."""
         batch, frames, actors, _ = noisy.shape
         if actors > self.config.max_actors:
             raise ConfigError(f"{actors} people in a clip, the model knows {self.config.max_actors}; raise model.max_actors")
@@ -196,8 +205,7 @@ class Denoiser(nn.Module):
         places = torch.arange(1, frames + 1, device=noisy.device).repeat_interleave(actors)
         cos, sin = rotary(F.pad(places, (1, 0)), self.config.head_dim, self.config.rope_base)
         attend = None if valid is None else F.pad(valid.reshape(batch, -1), (1, 0), value=True)[:, None, None]
-        hidden = self.transformer_encoder(tokens, cos, sin, attend)[:, 1:].view(batch, frames, actors, -1)
-        return Prediction(self.pose_decoder(hidden), self.physics_decoder(hidden), self.action_predictor(hidden), hidden)
+        return self.transformer_encoder(tokens, cos, sin, attend)[:, 1:].view(batch, frames, actors, -1)
 
     def condition(self, time: Tensor, conditions: Conditions) -> Tensor:
         """Text (or its absence), image and time as one vector [B,d]. Unit text vectors are scaled to unit variance first."""

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from stickgen_core.model.config import ObjectiveConfig, SamplerConfig
 from stickgen_core.model.denoiser import Conditions, Denoiser
+from stickgen_core.model.memory import keep_freed_memory
 from stickgen_core.model.paths import clean_from_output, levels
 
 Denoise = Callable[[Tensor, Tensor], Tensor]
@@ -45,7 +46,7 @@ def guided(model: Denoiser, objective: ObjectiveConfig, conditions: Conditions, 
 
     def denoise(z: Tensor, time: Tensor) -> Tensor:
         noisy, t = (z, time) if one else (torch.cat([z, z]), torch.cat([time, time]))
-        output = model(noisy, t, asked, mask).motion.float()
+        output = model.motion(noisy, t, asked, mask).float()
         clean = clean_from_output(objective.path, objective.prediction, output, noisy, t)
         if one:
             return clean
@@ -79,6 +80,7 @@ def sample(
     `use_diffusion: false` is the one-step conditional mean: a preview, never a sample to be measured.
     """
     model.eval()
+    keep_freed_memory()
     steps = sampler.diffusion_steps if sampler.use_diffusion else 1
     denoise = guided(model, objective, conditions, valid, sampler.guidance)
     motion = integrate(denoise, noise, steps, sampler.method, objective.path)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from stickgen_core.errors import ConfigError
+from stickgen_core.model.memory import keep_freed_memory
 from stickgen_core.training.config import TrainingConfig
 
 # What a repeatable run needs in its environment. A hash seed works from the start of a process on: the worker process gets it at birth,
@@ -77,6 +78,7 @@ def machine_for(config: TrainingConfig) -> Iterator[Machine]:
         device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
         torch.cuda.set_device(device)
         torch.backends.cuda.matmul.allow_tf32 = True
+    keep_freed_memory()
     if config.threads:
         torch.set_num_threads(config.threads)
     if config.deterministic:
