@@ -8,16 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from stickgen_core.errors import StickgenError
-from stickgen_core.records.environment import capture, git_state, memory_gb, versions
+from stickgen_core.records.environment import capture, git_state, versions
 from stickgen_core.settings import Settings
 from stickgen_core.sources.inventory import survey
-from stickgen_pipeline.commands.common import answer, settings_of, size, table
+from stickgen_pipeline import needs
+from stickgen_pipeline.commands.common import answer, settings_of, table
 
 NEEDED = ("torch", "numpy", "pyarrow", "pydantic", "dagster", "sentence-transformers", "peft", "safetensors", "duckdb")
-# Measured for the demo (whole build, data and checkpoints) and documented for the full release.
-DISK_GB = {"test": 0.5, "demo": 3.0, "full": 200.0}
-MEMORY_GB = {"test": 2.0, "demo": 4.0, "full": 24.0}
-
 Finding = tuple[str, str, str]
 
 
@@ -44,8 +41,10 @@ def findings(settings: Settings) -> Iterator[Finding]:
         "failed" if missing else "ok",
         f"missing: {', '.join(missing)}; run `make setup`" if missing else ", ".join(f"{n} {v}" for n, v in have.items()),
     )
+    yield _torch()
     yield _gpu()
-    yield from _room(settings)
+    yield _determinism()
+    yield from ((found.name, found.state, found.says) for found in needs.findings(settings))
     yield _writable("data root", settings.places.data)
     home = Path(os.environ.get("DAGSTER_HOME") or settings.root / "dagster_home")
     yield _writable("DAGSTER_HOME", home) if home.is_absolute() else ("DAGSTER_HOME", "failed", f"{home}: expected an absolute path")
@@ -74,18 +73,23 @@ def _gpu() -> Finding:
     return "gpu", "ok" if names.strip() else "note", "; ".join(names.strip().splitlines()) or "nvidia-smi lists none"
 
 
-def _room(settings: Settings) -> Iterator[Finding]:
-    """Free disk with 30 % to spare, and memory, against the profile's needs."""
-    place = next(p for p in (settings.places.data, *settings.places.data.parents) if p.exists())
-    free, need = shutil.disk_usage(place).free, DISK_GB[settings.profile] * 1e9 * 1.3
-    yield (
-        "disk",
-        "ok" if free >= need else "failed",
-        f"{size(free)} free at {place}, {size(need)} wanted ({DISK_GB[settings.profile]:g} GB and 30 %)",
+def _determinism() -> Finding:
+    """What makes two runs give the same bits beside the seeds; the trainer sets the rest itself."""
+    asked = {"PYTHONHASHSEED": "0", "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
+    unset = [f"{name}={value}" for name, value in asked.items() if not os.environ.get(name)]
+    return (
+        "determinism",
+        "note" if unset else "ok",
+        f"not set here: {', '.join(unset)}; training sets what it needs" if unset else "flags are set",
     )
-    memory = memory_gb()
-    enough = memory is None or memory >= MEMORY_GB[settings.profile]
-    yield "memory", "ok" if enough else "failed", f"{memory or 'unknown'} GB, {MEMORY_GB[settings.profile]:g} GB wanted"
+
+
+def _torch() -> Finding:
+    """The build of torch that is installed, told without importing it."""
+    version = versions(("torch",)).get("torch", "")
+    if shutil.which("nvidia-smi") and "+cpu" in version:
+        return "torch", "note", f"{version} is the CPU build, although there is a GPU; STICKGEN_TORCH=cuda make setup"
+    return "torch", "ok" if version else "failed", version or "not installed; run `make setup`"
 
 
 def _writable(name: str, folder: Path) -> Finding:
