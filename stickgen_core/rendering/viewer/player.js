@@ -296,5 +296,6 @@
   }
 
   const start = () => { for (const root of document.querySelectorAll(".sg-player:not([data-ready])")) { root.dataset.ready = "1"; root.sgPlayer = new Player(root); } };
+  window.sgStartPlayers = start;
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start); else start();
 })();

@@ -2,7 +2,6 @@
 
 import io
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,55 +10,23 @@ import pytest
 import torch
 from numpy.testing import assert_allclose
 
-from stickgen_core.config import load
 from stickgen_core.curation.config import SafetyConfig
 from stickgen_core.curation.safety import SafetyResult
 from stickgen_core.errors import MissingInput, StickgenError
-from stickgen_core.generation import GenerationConfig
 from stickgen_core.generation.camera import camera_track
 from stickgen_core.generation.generator import Generator
 from stickgen_core.generation.picture import Picture, condition_of
 from stickgen_core.generation.request import Request
 from stickgen_core.generation.timed import Window, agreeing, stitched, timed_parts, windows_of
-from stickgen_core.model.denoiser import build_model
-from stickgen_core.model.normalise import Normaliser, Statistics
+from stickgen_core.model.normalise import Normaliser
 from stickgen_core.rendering.motionfile import motion_text
 from stickgen_core.text.config import TextConfig
 from stickgen_core.text.encoders import encoder_for
 from stickgen_core.training.checkpoints import BEST, FORMAT, save
-from stickgen_core.training.config import run_config
 from stickgen_core.training.images import DECODERS
+from tests.core.generation.generation_tiny import TEXT, config, run, statistics, tiny
 
 torch.set_num_threads(1)
-ROOT = Path(__file__).resolve().parents[3]
-TEXT = TextConfig(encoder="hashing", hashing_width=32)
-SIZES = [
-    "model.d_model=32", "model.image_feature_dim=32", "data.parallax_image_size=[32,32]", "model.num_layers=1", "model.nhead=2", "model.embedding_dim=32", 'model.expected_parameters={"motion_only":null,"multimodal":null}',
-    "sampler.diffusion_steps=3", "sampler.use_diffusion=true",
-]  # fmt: skip
-
-
-def config(**changes):
-    return load(GenerationConfig, [ROOT / "configs/defaults/generation.yaml"]).model_copy(update=changes)
-
-
-def statistics():
-    ones = np.ones(20)
-    return Statistics(ones * 0, ones * 0.1, ones, ones, np.zeros(6), np.ones(6), "corpus", "train", 1, 100, 25.0)
-
-
-def run():
-    return run_config(ROOT / "configs", "test", "small", "pretrain", SIZES)
-
-
-def tiny(seed=0, **options):
-    torch.manual_seed(seed)
-    changes = options.pop("changes", {})
-    model = build_model(run().model, options.pop("multimodal", False))
-    with torch.no_grad():  # a fresh model answers zero; this one must answer its input
-        for weights in model.parameters():
-            weights.add_(0.2 * torch.randn_like(weights))
-    return Generator(model, run(), statistics(), encoder_for(TEXT), config(**changes), **options)
 
 
 @pytest.fixture(scope="module")
