@@ -37,12 +37,12 @@ on_new_content = (
 ).with_label("on_new_content")
 
 
-def rebuild_sensor() -> dg.AutomationConditionSensorDefinition:
-    """Asks every 30 s whether an input's content changed; the model groups are never in its reach."""
+def rebuild_sensor(interval_s: int) -> dg.AutomationConditionSensorDefinition:
+    """Asks every `interval_s` seconds whether an input's content changed; the model groups are never in its reach."""
     return dg.AutomationConditionSensorDefinition(
         "rebuild_data",
         target=dg.AssetSelection.groups(*DATA_GROUPS),
-        minimum_interval_seconds=30,
+        minimum_interval_seconds=interval_s,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Rebuilds canonical corpora, the merge, curation and text vectors when an input's content changes. Never trains.",
     )
@@ -132,6 +132,14 @@ def jobs(settings: "Settings") -> list[Any]:
             for variant in pipeline.variants
         ),
         dg.define_asset_job("train_all", select(*pipeline.variants), description="All checkpoints and their reports."),
+        dg.define_asset_job(
+            "look_after", dg.AssetSelection.assets(["upkeep", "status"]), description="What is stale, and because of which input."
+        ),
+        dg.define_asset_job(
+            "collect",
+            dg.AssetSelection.assets(["upkeep", "collection"]),
+            description="Storage that nobody needs and that can be made again.",
+        ),
         dg.define_asset_job("release", select("release"), description="Model selection, the benchmark table and the release page."),
     ]
 
@@ -153,5 +161,19 @@ def schedules(settings: "Settings") -> list[dg.ScheduleDefinition]:
             cron_schedule=pipeline.training_cron,
             default_status=dg.DefaultScheduleStatus.STOPPED,
             description="Trains whatever is stale. Training costs money: ships stopped.",
+        ),
+        dg.ScheduleDefinition(
+            name="nightly_status",
+            job_name="look_after",
+            cron_schedule=pipeline.nightly_cron,
+            default_status=dg.DefaultScheduleStatus.RUNNING,
+            description="Writes the page that says what is stale and why. Reads manifests only.",
+        ),
+        dg.ScheduleDefinition(
+            name="monthly_collection",
+            job_name="collect",
+            cron_schedule=pipeline.collection_cron,
+            default_status=dg.DefaultScheduleStatus.STOPPED,
+            description="Says what storage can go; removes it where pipeline.collection.apply is true. Ships stopped.",
         ),
     ]

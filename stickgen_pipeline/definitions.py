@@ -9,8 +9,9 @@ import os
 import dagster as dg
 
 from stickgen_core.settings import Settings, load_settings
-from stickgen_pipeline import automation
+from stickgen_pipeline import alerts, automation, burying
 from stickgen_pipeline.assets.factory import asset_of
+from stickgen_pipeline.assets.upkeep import upkeep_assets
 from stickgen_pipeline.graph import steps_of
 from stickgen_pipeline.resources import Watcher, bench_resource
 
@@ -20,13 +21,16 @@ def build_definitions(settings: Settings, watcher: Watcher | None = None) -> dg.
     steps, pipeline = steps_of(settings), settings.config.pipeline
     webserver = os.environ.get("STICKGEN_DAGSTER_URL", "http://127.0.0.1:3000")
     return dg.Definitions(
-        assets=[asset_of(step, steps, settings) for step in steps.values()],
+        assets=[*(asset_of(step, steps, settings) for step in steps.values()), *upkeep_assets(settings)],
         jobs=automation.jobs(settings),
         schedules=automation.schedules(settings),
         sensors=[
-            automation.rebuild_sensor(),
+            automation.rebuild_sensor(pipeline.rebuild_interval_s),
             automation.raw_sensor(steps, pipeline.raw_sensor_interval_s),
             automation.registry_sensor(settings.configs / "datasets", pipeline.registry_sensor_interval_s, webserver),
+            alerts.failure_sensor(settings),
+            alerts.check_sensor(settings),
+            burying.burying_sensor(settings),
         ],
         resources={"bench": bench_resource(settings, watcher)},
         # A process a step costs seconds of imports; what is heavy runs in the worker process instead.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from stickgen_pipeline.burying import OWNER_TAG, own_mark
 from stickgen_pipeline.compute.worker import WorkerProcess
 from stickgen_pipeline.steps import Costs, Outcome, Progress, Step, Witness
 
@@ -54,8 +55,11 @@ def bench_resource(settings: "Settings", watcher: Watcher | None = None) -> dg.R
     """The bench as a resource: its worker ends with the run."""
 
     @dg.resource(description="Worker process, receipts and progress of one run.")
-    def bench(_: dg.InitResourceContext) -> Iterator[Bench]:
+    def bench(context: dg.InitResourceContext) -> Iterator[Bench]:
         from stickgen_pipeline.witness import witness_of
+
+        if context.instance is not None and context.run is not None:
+            context.instance.add_run_tags(context.run.run_id, {OWNER_TAG: own_mark()})
 
         with WorkerProcess(settings) as worker:
             apart = worker if settings.config.pipeline.train_in_subprocess else None

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -44,6 +45,7 @@ def asset_of(step: Step, steps: Steps, settings: "Settings") -> dg.AssetsDefinit
         automation_condition=on_new_content if step.automatic and step.group != "raw" else None,
         check_specs=[dg.AssetCheckSpec(check.name, asset=key, blocking=check.stops, description=check.asks) for check in step.checks],
         required_resource_keys={"bench"},
+        freshness_policy=_freshness(step, settings),
         retry_policy=dg.RetryPolicy(max_retries=0),
     )
     def build(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
@@ -61,6 +63,14 @@ def asset_of(step: Step, steps: Steps, settings: "Settings") -> dg.AssetsDefinit
             yield check_result(step, check, verdict)
 
     return build
+
+
+def _freshness(step: Step, settings: "Settings") -> dg.FreshnessPolicy | None:
+    """A report ages even if nothing changed under it: somebody should look again. A data set that never changes does not."""
+    if not step.key.endswith("_report"):
+        return None
+    fail = timedelta(days=settings.config.pipeline.evaluation_fresh_days)
+    return dg.FreshnessPolicy.time_window(fail_window=fail, warn_window=fail / 2)
 
 
 def check_result(step: Step, check: Check, verdict: Verdict) -> dg.AssetCheckResult:

@@ -17,9 +17,10 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from stickgen_core.errors import StickgenError
 from stickgen_core.records.manifest import read_manifest
-from stickgen_core.records.publish import alive, exclusively
+from stickgen_core.records.publish import exclusively
 from stickgen_core.settings import Settings
 from stickgen_pipeline import gates
+from stickgen_pipeline.burying import OWNER_TAG, bury_the_dead, own_mark
 from stickgen_pipeline.commands.common import duration, settings_of, size, table
 from stickgen_pipeline.definitions import build_definitions
 from stickgen_pipeline.freshness import plan
@@ -28,8 +29,6 @@ from stickgen_pipeline.reporting import report_current
 from stickgen_pipeline.resources import Watcher, costs_of, state_of
 from stickgen_pipeline.steps import Outcome, Receipt, Step, Steps, bytes_of, chosen, place_of, upstream
 from stickgen_pipeline.witness import witness_of
-
-OWNER_TAG = "stickgen/pid"
 
 
 @dataclass
@@ -114,15 +113,6 @@ def instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
         yield found
 
 
-def bury_the_dead(home: dg.DagsterInstance) -> None:
-    """Builds that were killed still read as running and hold their place in a pool; nobody else can tell that they are gone."""
-    for run in home.get_runs(filters=dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING])):
-        owner = run.tags.get(OWNER_TAG, "")
-        if owner.isdigit() and not Path(f"/proc/{owner}").exists() and not alive(int(owner)):
-            home.report_run_failed(run, "the process of this build was killed")
-            home.event_log_storage.free_concurrency_slots_for_run(run.run_id)
-
-
 def run(definitions: dg.Definitions, home: dg.DagsterInstance, tally: Tally, todo: list[Step], options: argparse.Namespace) -> None:
     """All steps that may have something to do in one run of the graph's own job, so that it shows in the UI like any other."""
     job = definitions.resolve_implicit_global_asset_job_def()
@@ -131,7 +121,7 @@ def run(definitions: dg.Definitions, home: dg.DagsterInstance, tally: Tally, tod
         instance=home,
         asset_selection=[dg.AssetKey(step.key.split("/")) for step in todo],
         run_config={"loggers": loud.get("loggers", {})},
-        tags={OWNER_TAG: str(os.getpid()), "stickgen/because": "stickgen build"},
+        tags={OWNER_TAG: own_mark(), "stickgen/because": "stickgen build"},
         raise_on_error=False,
     )
     for event in result.filter_events(lambda event: event.is_step_failure):
