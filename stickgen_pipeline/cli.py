@@ -185,16 +185,25 @@ def _corpus(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
 
 def _models(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     train = _command(commands, "train", "models:train", "train one checkpoint, reusing or resuming what is there")
-    train.add_argument("variant", choices=VARIANTS)
-    train.add_argument("stage", choices=STAGES)
-    train.add_argument("--dry-run", action="store_true", help="sizes, steps, memory and time; trains nothing")
+    train.add_argument("variant", nargs="?", choices=VARIANTS)
+    train.add_argument("stage", nargs="?", choices=STAGES)
+    train.add_argument(
+        "--dry-run", action="store_true", help="hours, memory, disk and money from a measured step, of one run or of all nine; trains nothing"
+    )
+    train.add_argument("--clips", type=int, default=None, help="with --dry-run: as if there were so many training clips")
+    train.add_argument("--clip-frames", type=float, default=None, help="with --dry-run: as if they were so long on average")
+    train.add_argument(
+        "--profile", action="store_true", dest="profiling", help="a few steps under the profiler: a trace and a table; keeps nothing"
+    )
     train.add_argument("--resume_from", "--resume-from", default=None, metavar="CHECKPOINT")
     evaluate = _command(commands, "evaluate", "models:evaluate", "evaluate one checkpoint")
     evaluate.add_argument("variant", choices=VARIANTS)
     evaluate.add_argument("stage", choices=STAGES)
+    evaluate.add_argument("--verify-config", action="store_true", help="warn if the checkpoint was trained with another configuration")
     what = _group(commands, "model", "look at a model")
     params = _command(what, "params", "models:params", "parameters by part, for every variant or one")
     params.add_argument("variant", nargs="?", choices=VARIANTS)
+    params.add_argument("--images", action="store_true", help="every image encoder and fusion as well")
     generate = _command(commands, "generate", "models:generate", "motion from a prompt: .motion, and pictures on request")
     generate.add_argument("prompt")
     generate.add_argument("--model", default=None, help="checkpoint as small_sft (default: the registry's best)")
@@ -202,7 +211,9 @@ def _models(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     generate.add_argument("--seed", type=int, default=None)
     generate.add_argument("-o", "--output", default=None, help=".motion, .mp4, .gif or .png")
     registry = _group(commands, "registry", "trained models: list, best, find, export")
-    _command(registry, "list", "models:registry_list", "every trained model")
+    listed = _command(registry, "list", "models:registry_list", "every trained model")
+    listed.add_argument("--task", default=None, help="only those of one run, such as small_pretrain")
+    _command(registry, "rebuild", "models:registry_rebuild", "make the registry again from the run folders")
     best = _command(registry, "best", "models:registry_best", "the best model of a task by a metric")
     best.add_argument("--task", default="medium_sft", help="a run, such as small_pretrain")
     best.add_argument("--metric", default="val_loss")

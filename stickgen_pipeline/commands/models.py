@@ -1,32 +1,69 @@
 """Commands around models: train and evaluate one, count parameters, generate, and the registry of what was trained."""
 
 import argparse
+import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from stickgen_core.errors import MissingInput
+from stickgen_core.errors import ConfigError, MissingInput
 from stickgen_core.records.model_registry import ModelRegistry
 from stickgen_core.settings import Settings
-from stickgen_pipeline.commands.common import answer, settings_of, table
+from stickgen_pipeline.commands.common import answer, note, settings_of, table
 from stickgen_pipeline.profile import run_of
+
+if TYPE_CHECKING:
+    from stickgen_core.training.config import RunConfig
+
+# As many digits of a hash as the documents quote.
+HASH_DIGITS = 8
 
 
 def train(options: argparse.Namespace) -> int:
     """One checkpoint through the graph, so that it is recorded, reused and resumed like any other."""
     settings = settings_of(options)
-    run = run_of(settings, options.variant, options.stage)
     if options.dry_run:
         from stickgen_pipeline.commands.dry_run import dry_run
 
-        return dry_run(options, settings, run)
+        return dry_run(options, settings)
+    if not options.variant or not options.stage:
+        raise ConfigError("train: name a variant and a stage, such as `stickgen train small pretrain`; only --dry-run answers for all nine")
+    run = run_of(settings, options.variant, options.stage)
+    if options.profiling:
+        from stickgen_pipeline.commands.profiled import profiled
+
+        return profiled(options, settings, run)
     if options.resume_from:
-        options.config_override = [*options.config_override, f"training.resume_from={Path(options.resume_from).absolute()}"]
+        _resume_from(Path(options.resume_from).absolute(), run)
     return _build(options, f"checkpoint/{run.name}")
+
+
+def _resume_from(path: Path, run: "RunConfig") -> None:
+    """The option outranks the environment, which outranks the configuration; the worker process reads it from there."""
+    from stickgen_core.training.starting import RESUME_VARIABLE, run_in
+
+    found = run_in(path)
+    if found != run.name:
+        raise ConfigError(f"{path}: a state of {found}, not of {run.name}")
+    os.environ[RESUME_VARIABLE] = str(path)
 
 
 def evaluate(options: argparse.Namespace) -> int:
     """The report of one checkpoint, through the graph."""
+    if options.verify_config:
+        verify_config(settings_of(options), options.variant, options.stage)
     return _build(options, f"evaluation/{options.variant}_{options.stage}_report")
+
+
+def verify_config(settings: Settings, variant: str, stage: str) -> None:
+    """Say whether the checkpoint was trained with the configuration that holds now; a difference is a warning, not an error."""
+    from stickgen_core.records.manifest import read_manifest
+
+    trained = str(read_manifest(settings.places.checkpoint(variant, stage)).notes["config_hash"])[:HASH_DIGITS]
+    current = run_of(settings, variant, stage).hash[:HASH_DIGITS]
+    if trained == current:
+        note(f"Config hash {current} matches the checkpoint's.")
+    else:
+        note(f"Config hash mismatch! Checkpoint config hash: {trained}, Current config hash: {current}. This may affect reproducibility.")
 
 
 def _build(options: argparse.Namespace, key: str) -> int:
@@ -37,22 +74,19 @@ def _build(options: argparse.Namespace, key: str) -> int:
 
 
 def params(options: argparse.Namespace) -> int:
-    """Parameters by part, counted on the built model, beside the documented totals."""
-    from stickgen_core.model.denoiser import build_model
+    """Parameters by part, counted on the built model, beside the documented figures and why some of those cannot hold."""
+    from stickgen_core.model.counts import image_table, parameter_table
 
     settings = settings_of(options)
-    rows: list[tuple[Any, ...]] = []
-    values = {}
+    counted = {}
     for variant in [options.variant] if options.variant else settings.config.pipeline.variants:
-        run = run_of(settings, variant, "pretrain")
-        model = build_model(run.model)
-        parts = {name: sum(p.numel() for p in child.parameters()) for name, child in model.named_children()}
-        total = sum(p.numel() for p in model.parameters())
-        documented = run.model.expected_parameters.motion_only
-        values[variant] = {"parts": {k: v for k, v in parts.items() if v}, "total": total, "documented": documented}
-        rows += [(variant, name, f"{count:,}", f"{count / total:.1%}") for name, count in parts.items() if count]
-        rows.append((variant, "total", f"{total:,}", f"documented {documented:,}" if documented else "sizes of this profile"))
-    return answer(options, values, table(("variant", "part", "parameters", ""), rows))
+        run = run_of(settings, variant, "lora")
+        counted[variant] = parameter_table(run.model, run.lora.rank, run.lora.target_modules)
+    if options.images:
+        counted["images"] = image_table(run_of(settings, "small", "pretrain").model)
+    rows = [(name, row.part, f"{row.ours:,}", row.documented, row.note) for name, parts in counted.items() for row in parts]
+    values = {name: [vars(row) for row in parts] for name, parts in counted.items()}
+    return answer(options, values, table(("model", "part", "parameters", "documented", "where they differ"), rows))
 
 
 def registry(settings: Settings) -> ModelRegistry:
@@ -60,7 +94,14 @@ def registry(settings: Settings) -> ModelRegistry:
 
 
 def registry_list(options: argparse.Namespace) -> int:
-    return _entries(options, registry(settings_of(options)).entries())
+    found = registry(settings_of(options))
+    return _entries(options, found.by_task(options.task) if options.task else found.entries())
+
+
+def registry_rebuild(options: argparse.Namespace) -> int:
+    settings = settings_of(options)
+    count = registry(settings).rebuild(settings.places.outputs)
+    return answer(options, {"models": count}, f"{settings.places.registry_file}: {count} models, from {settings.places.outputs}")
 
 
 def registry_best(options: argparse.Namespace) -> int:
