@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 
 VARIANTS, STAGES = ("small", "medium", "large"), ("pretrain", "sft", "lora")
+STYLES = ("normal", "sketch", "ink", "neon")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -61,7 +62,7 @@ def parser() -> argparse.ArgumentParser:
         "--config-override", "-c", action="append", default=[], metavar="SECTION.KEY=VALUE", help="change one value; may be repeated"
     )
     commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for add in (_data, _graph, _corpus, _models, _results, _configuration):
+    for add in (_data, _graph, _corpus, _models, _generation, _results, _configuration):
         add(commands)
     return root
 
@@ -91,8 +92,29 @@ def _data(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     check = _command(what, "check", "data:check", "read a few recordings of one data set and say what was found")
     check.add_argument("name")
     check.add_argument("--limit", type=int, default=5, help="how many units to read")
+    own = _command(what, "add", "preview:add", "try your own BVH or joint files, show them, and write their YAML")
+    own.add_argument("name", help="the folder below DATA_ROOT, and the name of the YAML")
+    own.add_argument("--reader", choices=("bvh", "joints"), required=True)
+    own.add_argument("--axes", choices=("y_up", "z_up"), default="y_up")
+    own.add_argument("--unit-m", type=float, default=None, help="metres per unit (default: 0.01 for bvh, 1 for joints)")
+    own.add_argument("--fps", type=float, default=None, help="rate of joint files that do not state it")
+    own.add_argument("--skeleton", default=None, help="joint map of a BVH: 100style, beat, cmu, mixamo (default: recognised)")
+    own.add_argument("--joint-map", default=None, metavar="OURS=THEIRS,…", help="joints of a BVH of another skeleton")
+    own.add_argument("--names", default=None, metavar="NAME,…", help="joints of .npy files, in order (default: the canonical 22)")
+    own.add_argument("--title", default=None)
+    own.add_argument("--licence", default="own data", help="its name, as it is to stand in every clip")
+    own.add_argument("--share-derived", action="store_true", help="clips made from it may enter a bundle")
+    own.add_argument("-n", "--count", type=int, default=6, help="clips to show")
+    own.add_argument("-o", "--output", default=".", help="folder for the contact sheet")
+    own.add_argument("--dry-run", action="store_true", help="show everything, write no YAML")
     accept = _command(what, "accept", "data:accept", "take a raw folder as it is now, although files of the last inventory are gone")
     accept.add_argument("name")
+    preview = _command(commands, "preview", "preview:preview", "random clips of a data set: contact sheet and film, 3D joints beside sticks")
+    preview.add_argument("name")
+    preview.add_argument("-n", "--count", type=int, default=6)
+    preview.add_argument("--seconds", type=float, default=4.0, help="of each clip in the film")
+    preview.add_argument("--seed", type=int, default=None, help="draw other clips")
+    preview.add_argument("-o", "--output", default=".", help="folder for <name>_preview.png and .mp4")
     fetch = _command(commands, "fetch", "data:fetch", "download a data set that may be downloaded")
     fetch.add_argument("name", choices=("deepmimic",))
 
@@ -123,6 +145,15 @@ def _graph(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     provenance.add_argument(
         "--release", action="store_true", help="pin the artefact and all behind it: gc keeps what a released bundle names"
     )
+    reproduce = _command(commands, "reproduce", "reproduce:reproduce", "rebuild what a bundle records and compare, stage by stage")
+    reproduce.add_argument("bundle")
+    reproduce.add_argument("--upto", default=None, help="a stage of the bundle, a group, or `data`")
+    reproduce.add_argument(
+        "--tolerance", type=float, default=0.01, help="largest relative difference of losses and measures that counts as the same"
+    )
+    verify = _command(commands, "verify", "verify:verify", "check lists with evidence: a checkpoint, the data, the trainings, the results")
+    verify.add_argument("what", choices=("checkpoint", "data", "training", "results"))
+    verify.add_argument("names", nargs="*", help="checkpoints, such as small_sft; default: all that are there")
     gc = _command(commands, "gc", "gc:gc", "what can go because nobody needs it and it can be made again, with the proof")
     which = gc.add_mutually_exclusive_group()
     which.add_argument("--plan", action="store_true", help="only say what would go (the default)")
@@ -188,7 +219,9 @@ def _models(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     train.add_argument("variant", nargs="?", choices=VARIANTS)
     train.add_argument("stage", nargs="?", choices=STAGES)
     train.add_argument(
-        "--dry-run", action="store_true", help="hours, memory, disk and money from a measured step, of one run or of all nine; trains nothing"
+        "--dry-run",
+        action="store_true",
+        help="hours, memory, disk and money from a measured step, of one run or of all nine; trains nothing",
     )
     train.add_argument("--clips", type=int, default=None, help="with --dry-run: as if there were so many training clips")
     train.add_argument("--clip-frames", type=float, default=None, help="with --dry-run: as if they were so long on average")
@@ -196,20 +229,32 @@ def _models(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         "--profile", action="store_true", dest="profiling", help="a few steps under the profiler: a trace and a table; keeps nothing"
     )
     train.add_argument("--resume_from", "--resume-from", default=None, metavar="CHECKPOINT")
-    evaluate = _command(commands, "evaluate", "models:evaluate", "evaluate one checkpoint")
-    evaluate.add_argument("variant", choices=VARIANTS)
-    evaluate.add_argument("stage", choices=STAGES)
+    train.add_argument(
+        "--seeds",
+        nargs="*",
+        type=int,
+        default=None,
+        metavar="SEED",
+        help="the same configuration with each of these seeds (default 42 123 456 789 1024), outside the nine: trained, judged, aggregated",
+    )
+    evaluate = _command(commands, "evaluate", "evaluation:evaluate", "judge one of the nine, any checkpoint, or those of the registry")
+    evaluate.add_argument("variant", nargs="?", choices=VARIANTS)
+    evaluate.add_argument("stage", nargs="?", choices=STAGES)
     evaluate.add_argument("--verify-config", action="store_true", help="warn if the checkpoint was trained with another configuration")
+    evaluate.add_argument("--checkpoint", default=None, metavar="PATH", help="a checkpoint's file or folder")
+    evaluate.add_argument(
+        "--data", default=None, metavar="CORPUS", help="an embedded corpus: step or folder (default corpus/embedded_pretrain)"
+    )
+    evaluate.add_argument("--output", default=None, metavar="FOLDER", help="default: eval_results/own/NAME")
+    evaluate.add_argument("--name", default=None, help="what the report calls it")
+    evaluate.add_argument("--all", action="store_true", help="every model of the registry")
+    evaluate.add_argument(
+        "--where", nargs="+", default=None, metavar="COND", help="those for which KEY=VALUE, such as task=small_sft metrics.val_loss<0.4"
+    )
     what = _group(commands, "model", "look at a model")
     params = _command(what, "params", "models:params", "parameters by part, for every variant or one")
     params.add_argument("variant", nargs="?", choices=VARIANTS)
     params.add_argument("--images", action="store_true", help="every image encoder and fusion as well")
-    generate = _command(commands, "generate", "models:generate", "motion from a prompt: .motion, and pictures on request")
-    generate.add_argument("prompt")
-    generate.add_argument("--model", default=None, help="checkpoint as small_sft (default: the registry's best)")
-    generate.add_argument("--frames", type=int, default=None)
-    generate.add_argument("--seed", type=int, default=None)
-    generate.add_argument("-o", "--output", default=None, help=".motion, .mp4, .gif or .png")
     registry = _group(commands, "registry", "trained models: list, best, find, export")
     listed = _command(registry, "list", "models:registry_list", "every trained model")
     listed.add_argument("--task", default=None, help="only those of one run, such as small_pretrain")
@@ -224,13 +269,95 @@ def _models(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     export.add_argument("path")
 
 
+def _generation(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    which = "checkpoint as small_sft, or a folder (default: the release's choice)"
+    generate = _command(commands, "generate", "generate:generate", "motion from a prompt, as the file's name asks: .motion, .mp4, .html...")
+    generate.add_argument("prompt", nargs="+", help='words, or timed words: "0-3 s a person walks, 3-5 s a person waves"')
+    generate.add_argument("-o", "--output", default=None, help=".motion, .mp4, .gif, .png, .svg or .html; a folder for several prompts")
+    generate.add_argument(
+        "--format", default="motion", choices=("motion", "mp4", "gif", "png", "svg", "html"), help="of several prompts' files"
+    )
+    generate.add_argument("--model", default=None, help=which)
+    generate.add_argument("--device", default="cpu")
+    generate.add_argument("--seconds", type=float, default=None)
+    generate.add_argument("--frames", type=int, default=None, help="instead of seconds")
+    generate.add_argument("--seed", type=int, default=None)
+    generate.add_argument("--guidance", type=float, default=None, help="how strongly the words are followed (default: the checkpoint's)")
+    generate.add_argument("--negative", default="", help="words to move away from; needs a guidance above 1")
+    generate.add_argument("--steps", type=int, default=None, help="diffusion steps")
+    generate.add_argument("--preview", action="store_true", help="one step: quick, not a sample")
+    generate.add_argument("--action", default=None, help='an action for the whole motion, or spans: "0-2:walk,2-4:wave"')
+    generate.add_argument("--camera", default=None, help='"zoom in", "pan left and crane up"...')
+    generate.add_argument("--actors", type=int, default=1)
+    generate.add_argument("--image", default=None, metavar="FILE", help="what the figure looks like, for a multimodal checkpoint")
+    generate.add_argument("--viewpoint", type=float, nargs=7, default=None, metavar="M", help="its camera: position, target, field of view")
+    generate.add_argument("--on-rejection", choices=("return", "refuse"), default=None, help="of a motion that the safety gate rejects")
+    generate.add_argument("--style", choices=STYLES, default=None)
+    serve = _command(
+        commands, "serve", "serve:serve", "generation over HTTP: a demo page, JSON, .motion and MP4; loopback unless told otherwise"
+    )
+    serve.add_argument("--model", default=None, help=which)
+    serve.add_argument("--device", default="cpu")
+    serve.add_argument("--host", default=None, help="beyond loopback STICKGEN_SERVICE_TOKEN must be set")
+    serve.add_argument("--port", type=int, default=None)
+    serve.add_argument("--runpod", action="store_true", help="as a RunPod serverless worker instead")
+    smoke = _command(
+        commands, "smoke", "smoke:smoke", "end-to-end check: imports, the critic on a random walk, a prompt to a motion and a video"
+    )
+    smoke.add_argument("--model", default=None, help=which)
+
+
 def _results(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    render = _command(commands, "render", "pictures:render", "draw a clip or a .motion file as PNG strip, GIF, MP4, SVG or parallax frames")
-    render.add_argument("what", help="a .motion file, or CORPUS:CLIP such as corpus/merged:synthetic/000012#0")
+    bench = _command(commands, "bench", "evaluation:bench", "StickGen-Bench over all checkpoints: page, PDF, choice, production model")
+    bench.add_argument("--protocol", default=None, help="take the sizes of configs/eval/protocols/NAME.yaml: cpu, full")
+    adversarial = _command(
+        commands, "adversarial", "evaluation:adversarial", "prompts that try to break a model; JSON in eval_results/adversarial/"
+    )
+    adversarial.add_argument("model", nargs="?", default=None, help="checkpoint as small_sft")
+    adversarial.add_argument("--checkpoint", default=None, metavar="PATH", help="a checkpoint's file or folder")
+    adversarial.add_argument("--suites", nargs="+", default=None, metavar="ID", help="such as adversarial_contradictory (default: all)")
+    adversarial.add_argument("--prompts", type=int, default=None, help="of each suite, evenly spread; 0 means all")
+    adversarial.add_argument("--output", default=None, metavar="FILE")
+    compare = _command(
+        commands, "compare", "evaluation:compare", "two reports, several-seed runs or checkpoints; exit code 1 where they differ"
+    )
+    compare.add_argument("a", help="a report's name or path, a run of train --seeds, or a checkpoint's folder")
+    compare.add_argument("b")
+    compare.add_argument("--tolerance", type=float, default=0.1, help="relative, of two reports' numbers (default 0.1)")
+    verify = _command(
+        commands, "verify-results", "evaluation:verify_results", "a run held against expected results; exit code 1 where one is outside"
+    )
+    verify.add_argument("run", help="a report's name or path, a run folder or id, a checkpoint's folder")
+    verify.add_argument("--expected", required=True, metavar="FILE", help="YAML or JSON, such as configs/eval/expected/documented.yaml")
+    verify.add_argument("--tolerance", type=float, default=None, help="relative; default: what the file says, else 0.1")
+    what = "a .motion file, or CORPUS:CLIP such as corpus/merged:synthetic/000012#0"
+    render = _command(commands, "render", "pictures:render", "draw motions as MP4, GIF, PNG or SVG; several side by side")
+    render.add_argument("what", nargs="+", help=what)
     render.add_argument("-o", "--output", default=None)
-    view = _command(commands, "view", "pictures:view", "one HTML page that plays a .motion file")
-    view.add_argument("motion")
+    render.add_argument("--style", choices=STYLES, default=None)
+    render.add_argument("--3d", dest="three_d", action="store_true", help="the joints in space, in perspective")
+    render.add_argument("--azimuth", type=float, default=None, metavar="DEG", help="where the viewer of --3d stands")
+    render.add_argument("--orbit", type=float, default=None, metavar="DEG", help="how far the viewer of --3d walks round")
+    render.add_argument("--no-camera", action="store_true", help="frame the figure, whatever camera the motion has")
+    view = _command(commands, "view", "pictures:view", "one HTML page that plays motions, needs nothing else, and compares two")
+    view.add_argument("motion", nargs="+", help=what)
     view.add_argument("-o", "--output", default=None)
+    view.add_argument("--title", default=None)
+    view.add_argument("--open", action="store_true", help="in the browser")
+    export = _command(commands, "export", "pictures:export", "a motion as .motion, .bvh, .gltf or .html, or a corpus as .motion files")
+    export.add_argument("what", help=f"{what}; or a corpus")
+    export.add_argument("-o", "--output", default=None, help="a file; of a corpus a folder")
+    export.add_argument("--actor", type=int, default=0, help="whose joints a .bvh or .gltf holds")
+    export.add_argument("--limit", type=int, default=None, help="clips of a corpus")
+    parallax = _command(commands, "parallax", "parallax:parallax", "views of a corpus in true 3D as RGBA pictures, for multimodal training")
+    parallax.add_argument("corpus", nargs="?", default="corpus/embedded_pretrain", help="a step or a folder")
+    parallax.add_argument("-o", "--output", default=None, help="default: 2.5d_parallax in the data folder")
+    parallax.add_argument("--estimate", action="store_true", help="say what it would take, draw nothing")
+    parallax.add_argument("--clips", type=int, default=None, help="spread evenly over the corpus; 0 means all")
+    parallax.add_argument("--views", type=int, default=None)
+    parallax.add_argument("--frames-per-view", type=int, default=None)
+    parallax.add_argument("--size", type=int, default=None, metavar="PX")
+    parallax.add_argument("--packed", action="store_true", help="a few shards instead of a file a frame")
     report = _command(commands, "report", "pictures:report", "where the reports are; with --open, in the browser")
     report.add_argument("name", nargs="?", default=None, help="small_pretrain, bench, release...")
     report.add_argument("--open", action="store_true")
