@@ -13,7 +13,7 @@ from stickgen_core.records.lineage import Name
 from stickgen_core.records.manifest import find_manifest
 from stickgen_core.records.model_registry import ModelRegistry
 from stickgen_core.records.pins import pinned_names, pins
-from stickgen_core.records.publish import TEMPORARY_SUFFIX, alive
+from stickgen_core.records.publish import TEMPORARY_SUFFIX, abandoned
 from stickgen_core.records.runs import Run, list_runs
 from stickgen_core.settings import Settings
 from stickgen_pipeline import gates
@@ -188,9 +188,7 @@ def _leftovers(roots: Iterable[Path]) -> Iterator[Thing]:
     seen = set()
     for root in roots:
         for path in sorted(root.rglob(f".*{TEMPORARY_SUFFIX}")) if root.is_dir() else []:
-            parts = path.name.split(".")
-            owner = parts[-3] if len(parts) >= 4 else ""
-            if path not in seen and owner.isdigit() and not alive(int(owner)):
+            if path not in seen and len(path.name.split(".")) >= 4 and abandoned(path):
                 seen.add(path)
                 yield Thing(f"leftover {path.name}", (path,), "leftover", age_h(path))
 

@@ -18,7 +18,7 @@ from stickgen_core.corpus.selection import Part, publish_selection
 from stickgen_core.corpus.shards import FIELDS, OpenShard, shaped, shard_path
 from stickgen_core.corpus.verify import verify_folder
 from stickgen_core.errors import Corrupt, MissingInput
-from stickgen_core.records.manifest import Manifest
+from stickgen_core.records.manifest import Manifest, OtherSchema
 from stickgen_core.records.publish import exclusively
 from stickgen_core.sources.recording import Text
 
@@ -227,6 +227,8 @@ def current(folder: Path, recipe: str, parents: Mapping[str, str]) -> Corpus | N
     """The corpus at a folder if this recipe and these inputs would make it again, else None; leftovers of a kill are cleared."""
     try:
         corpus = Corpus.open(folder)
+    except OtherSchema:
+        raise  # to be migrated, never silently made again
     except (MissingInput, Corrupt):
         return None
     if not corpus.manifest.is_current(recipe, parents):

@@ -14,6 +14,8 @@ class ScoresConfig(Section):
     jitter_velocity_floor_m_s a person slower than this is judged as if this fast: sensor noise of somebody standing is not jitter
     static_step_m             a frame is static if no joint moves farther than this to the next one
     static_limit              share of static frames
+    held_actions              labels of a held posture: frames labelled so are not static ...
+    held_sway_m               ... if some joint moves farther than this to the next frame: what stands still to the last bit is a dead sensor
     explosion_limit_z         excess of a joint's speed over its neighbouring frames, in standard deviations of the clip's speeds
     explosion_std_m_s         the standard deviation is held within these bounds, else calm clips explode and wild ones cannot
     repetition_limit          recurrence of the whole pose in place
@@ -38,6 +40,8 @@ class ScoresConfig(Section):
     jitter_velocity_floor_m_s: PositiveFloat = 0.5
     static_step_m: PositiveFloat = 0.01
     static_limit: float = Field(default=0.8, gt=0, lt=1)
+    held_actions: tuple[str, ...] = ("stand", "sit", "kneel", "lie", "balance")
+    held_sway_m: PositiveFloat = 0.00001
     explosion_limit_z: PositiveFloat = 3.0
     explosion_std_m_s: tuple[PositiveFloat, PositiveFloat] = (2.0, 4.0)
     repetition_limit: float = Field(default=0.7, gt=0, lt=1)

@@ -35,12 +35,14 @@ def merge_recipe(config: CurationConfig, forced: Mapping[str, str], train_only: 
 def merge(
     corpora: Sequence[Corpus], config: CurationConfig, folder: Path, *, shards: Path | None = None, cache: Path | None = None,
     forced: Mapping[str, str] | None = None, train_only: Iterable[str] = (), name: str = "merged_all", progress: Progress = None,
+    workers: int = 1,
 ) -> Corpus:  # fmt: skip
     """Publish every clip of the corpora once, with annotations: split, group, motion_digest and all scores.
 
     cache        keeps each source's measurements, so that only a changed source is measured again
     forced       origin -> the source whose official test list names it (`forced_tests` reads the lists)
     train_only   names of sources that never go to val or test by hash
+    workers      processes that measure; the result does not depend on it
     """
     forced, train_only = dict(forced or {}), frozenset(train_only)
     parents = {corpus.manifest.name: corpus.digest for corpus in corpora}
@@ -51,7 +53,7 @@ def merge(
     if not any(len(corpus) for corpus in corpora):
         raise StickgenError(f"{folder}: nothing to merge, all {len(corpora)} sources are empty; put a data set into its folder")
     index = pa.concat_tables([corpus.index.select(BASE_SCHEMA.names) for corpus in corpora])
-    measured = pa.concat_tables([measure(corpus, config, cache, progress) for corpus in corpora if len(corpus)])
+    measured = pa.concat_tables([measure(corpus, config, cache, progress, workers) for corpus in corpora if len(corpus)])
     same = equal_motions(measured["motion_digest"].to_pylist())
     near = _near(index, measured, config) if config.duplicates.group else []
     joined = [(group[0], row) for group in same for row in group[1:]] + [(a, b) for a, b, _ in near]

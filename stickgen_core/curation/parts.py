@@ -1,5 +1,7 @@
 """What scores are made of: pure functions of tracks, vectorised over people and clips, one number a track. Lengths in metres, times in seconds."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from stickgen_core.curation.config import ScoresConfig
@@ -61,8 +63,14 @@ def jitter(tracks: Tracks, step: np.ndarray, config: ScoresConfig) -> np.ndarray
 
 
 def static_share(tracks: Tracks, step: np.ndarray, config: ScoresConfig) -> np.ndarray:
-    """[K]: share of frames in which no joint moves farther than `static_step_m`."""
-    still = tracks.pairs(1) & (step.max(1, initial=0.0) < config.static_step_m)
+    """[K]: share of frames in which no joint moves farther than `static_step_m` and no label says that a posture is held.
+
+    Who stands, sits or lies as labelled does what the label says; but living people sway, so a frame that repeats the last one is static.
+    """
+    farthest = step.max(1, initial=0.0)
+    still = tracks.pairs(1) & (farthest < config.static_step_m)
+    if tracks.held is not None:
+        still &= ~(tracks.held[:-1] & (farthest > config.held_sway_m))
     return np.where(tracks.lengths > 1, tracks.total(still.astype(float)) / np.maximum(tracks.lengths - 1, 1), 1.0)
 
 
@@ -89,7 +97,7 @@ def explosion_z(tracks: Tracks, step: np.ndarray, config: ScoresConfig) -> np.nd
     return tracks.most(excess) * config.fps / spread
 
 
-def repetition(tracks: Tracks, config: ScoresConfig) -> np.ndarray:
+def repetition(tracks: Tracks, config: ScoresConfig, extremes: Sequence[int] = EXTREMES) -> np.ndarray:
     """[K]: how exactly the whole pose comes back in place after some lag, 1 for a perfect loop.
 
     For each joint that moves: 1 − error after the lag / tolerated error, which is a share of the farthest distance on the way there (root
@@ -97,9 +105,9 @@ def repetition(tracks: Tracks, config: ScoresConfig) -> np.ndarray:
     repetition; people's cycles in place differ from each other; one waving arm is fewer joints than count.
     """
     first, last = config.repetition_lags_frames
-    points = np.ascontiguousarray(tracks.planes[:, :, EXTREMES])
-    known = tracks.measured[:, EXTREMES]
-    farthest = np.zeros((tracks.count, len(EXTREMES)))
+    points = np.ascontiguousarray(tracks.planes[:, :, list(extremes)])
+    known = tracks.measured[:, list(extremes)]
+    farthest = np.zeros((tracks.count, len(extremes)))
     best = np.zeros(tracks.count)
     for lag in range(1, min(last, points.shape[1] - 1) + 1):
         square = np.where(tracks.pairs(lag)[:, None], square_sum(points[:, lag:] - points[:, :-lag]), 0.0)
@@ -108,7 +116,7 @@ def repetition(tracks: Tracks, config: ScoresConfig) -> np.ndarray:
             moving = (farthest > config.repetition_excursion_m) & known
             error = apart / np.where(moving, farthest * config.repetition_tolerance, 1.0)
             back = np.where(moving, 1 - error, 0.0).clip(0).sum(1) / np.maximum(moving.sum(1), 1)
-            whole = (moving.sum(1) >= config.repetition_joints_share * len(EXTREMES)) & (tracks.lengths >= 3 * lag)
+            whole = (moving.sum(1) >= config.repetition_joints_share * len(extremes)) & (tracks.lengths >= 3 * lag)
             best = np.where(whole, np.maximum(best, back), best)
         farthest = np.maximum(farthest, apart)
     return best

@@ -8,6 +8,7 @@ from stickgen_core.corpus import Clip
 from stickgen_core.curation import parts
 from stickgen_core.curation.config import ScoresConfig
 from stickgen_core.curation.tracks import Tracks, over_clips
+from stickgen_core.sources.actions import load_actions
 from stickgen_core.sources.recording import JointSource
 
 # Part -> the limit's name in the configuration: what is over its limit is an artefact of that name.
@@ -20,12 +21,15 @@ SCORES = (
 AT_LIMIT = 0.5  # the artefact score of a clip whose worst part stands exactly at its threshold
 
 
-def score_clips(clips: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], config: ScoresConfig) -> dict[str, np.ndarray]:
-    """Score -> [C] float64, rounded, for (joints [T, A, 22, 3], present [T, A], joint_source [22]) triples.
+def score_clips(
+    clips: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], config: ScoresConfig, actions: Sequence[np.ndarray] | None = None
+) -> dict[str, np.ndarray]:
+    """Score -> [C] float64, rounded, for (joints [T, A, 22, 3], present [T, A], joint_source [22]) triples, with `actions` [T, A] if known.
 
     A clip is as bad as its worst person, except that one who stands still beside one who moves is no fault.
     """
-    tracks = Tracks.of(clips, config.min_track_frames)
+    held = None if actions is None else [np.isin(labels, held_ids(config)) for labels in actions]
+    tracks = Tracks.of(clips, config.min_track_frames, held)
     count = len(clips)
     found: dict[str, np.ndarray] = {}
     if tracks.count:
@@ -52,6 +56,11 @@ def score_clips(clips: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], conf
     found["quality"] = quality(found, config)
     found["realism"] = realism(found, config)
     return {name: found[name] for name in SCORES}
+
+
+def held_ids(config: ScoresConfig) -> list[int]:
+    """Ids of the labels that say a posture is held."""
+    return [load_actions().id_of(name) for name in config.held_actions]
 
 
 def artefact(found: Mapping[str, np.ndarray], config: ScoresConfig) -> np.ndarray:
@@ -105,6 +114,6 @@ def camera_stability(camera: np.ndarray, camera_source: str, config: ScoresConfi
 def evaluate_clips(clips: Iterable[Clip], config: ScoresConfig) -> dict[str, np.ndarray]:
     """`score_clips` for whole clips, with `camera_stability` (NaN without a camera)."""
     listed = list(clips)
-    found = score_clips([(c.joints, c.present, c.joint_source) for c in listed], config)
+    found = score_clips([(c.joints, c.present, c.joint_source) for c in listed], config, [c.actions for c in listed])
     stability = [camera_stability(c.camera, c.camera_source, config) for c in listed]
     return {**found, "camera_stability": np.array([np.nan if s is None else s for s in stability])}

@@ -16,6 +16,7 @@ class Tracks:
     joints     [N, 22, 3] float64, metres, Y up
     starts     [K]    lengths  [K]    clip  [K]: which of the given clips a track belongs to
     measured   [K, 22] bool: joints whose position is known
+    held       [N] bool: frames whose label says that a posture is held; None where nothing is labelled
     """
 
     joints: np.ndarray
@@ -23,11 +24,14 @@ class Tracks:
     lengths: np.ndarray
     clip: np.ndarray
     measured: np.ndarray
+    held: np.ndarray | None = None
 
     @classmethod
-    def of(cls, clips: Iterable[tuple[np.ndarray, np.ndarray, np.ndarray]], min_frames: int = 1) -> "Tracks":
-        """Tracks of (joints [T, A, 22, 3], present [T, A], joint_source [22]) triples."""
-        pieces, lengths, owners, measured = [], [], [], []
+    def of(
+        cls, clips: Iterable[tuple[np.ndarray, np.ndarray, np.ndarray]], min_frames: int = 1, held: Sequence[np.ndarray] | None = None
+    ) -> "Tracks":
+        """Tracks of (joints [T, A, 22, 3], present [T, A], joint_source [22]) triples; `held` [T, A] bool of each."""
+        pieces, lengths, owners, measured, postures = [], [], [], [], []
         for number, (joints, present, source) in enumerate(clips):
             known = source != JointSource.ABSENT
             for actor in range(joints.shape[1]):
@@ -37,11 +41,14 @@ class Tracks:
                         lengths.append(stop - start)
                         owners.append(number)
                         measured.append(known)
+                        if held is not None:
+                            postures.append(held[number][start:stop, actor])
         joint_count = pieces[0].shape[1] if pieces else 0
         sizes = np.array(lengths, np.int64)
         return cls(
             np.concatenate(pieces).astype(np.float64) if pieces else np.zeros((0, joint_count, 3)), np.cumsum(sizes) - sizes, sizes,
             np.array(owners, np.int64), np.array(measured, bool).reshape(len(sizes), joint_count),
+            np.concatenate(postures) if postures else None,
         )  # fmt: skip
 
     @property

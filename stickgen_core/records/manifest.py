@@ -13,6 +13,10 @@ SCHEMA_VERSION = 1
 MANIFEST_NAME = "manifest.json"
 
 
+class OtherSchema(Corrupt):
+    """A whole artefact written by another version of this program."""
+
+
 @dataclass(frozen=True)
 class FileRecord:
     """One file that belongs to an artefact, by its path below the artefact's folder."""
@@ -75,15 +79,18 @@ def read_manifest(artefact: Path) -> Manifest:
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise Corrupt(f"{path}: not a manifest ({error}); remove it and build again") from None
     if manifest.schema_version != SCHEMA_VERSION:
-        raise Corrupt(
+        raise OtherSchema(
             f"{path}: schema version {manifest.schema_version}, this program reads {SCHEMA_VERSION}; run `stickgen corpus migrate`"
         )
     return manifest
 
 
 def find_manifest(artefact: Path) -> Manifest | None:
-    """The manifest if a whole artefact is there, else None; a damaged one counts as not there."""
+    """The manifest if a whole artefact is there, else None. A damaged one counts as not there; one of another schema version does not:
+    it is to be migrated, not silently made again."""
     try:
         return read_manifest(artefact)
+    except OtherSchema:
+        raise
     except (MissingInput, Corrupt):
         return None

@@ -6,20 +6,30 @@ A killed writer leaves only files whose names start with "." and end in ".tmp"; 
 import contextlib
 import errno
 import fcntl
+import hashlib
 import os
+import platform
 import secrets
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from stickgen_core.errors import StickgenError
 
 TEMPORARY_SUFFIX = ".tmp"
+# Nobody can ask another machine of a shared disk whether its process lives; what has not grown for a day is not being written.
+FOREIGN_GRACE_S = 24 * 3600.0
 
 
 def temporary_beside(target: Path) -> Path:
-    """A fresh hidden name in the target's folder that names the writing process."""
-    return target.with_name(f".{target.name}.{os.getpid()}.{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")
+    """A fresh hidden name in the target's folder that names the writing process and its machine."""
+    return target.with_name(f".{target.name}.{host_tag()}-{os.getpid()}.{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")
+
+
+def host_tag() -> str:
+    """This machine in eight letters that fit into a file name."""
+    return hashlib.sha256(platform.node().encode()).hexdigest()[:8]
 
 
 def sync_folder(folder: Path) -> None:
@@ -75,7 +85,7 @@ def exclusively(lock: Path) -> Iterator[None]:
             raise StickgenError(f"{lock.parent}: process {holder} is already writing here; wait for it or stop it") from None
         file.seek(0)
         file.truncate()
-        file.write(str(os.getpid()))
+        file.write(f"{os.getpid()} on {platform.node()}")
         file.flush()
         yield
 
@@ -84,12 +94,22 @@ def sweep(folder: Path) -> int:
     """Remove what dead writers left in a folder (not below it); returns how many entries went."""
     removed = 0
     for entry in folder.glob(f".*{TEMPORARY_SUFFIX}"):
-        owner = entry.name.split(".")[-3]
-        if owner.isdigit() and alive(int(owner)):
+        if not abandoned(entry):
             continue
         shutil.rmtree(entry) if entry.is_dir() else entry.unlink(missing_ok=True)
         removed += 1
     return removed
+
+
+def abandoned(entry: Path) -> bool:
+    """Whether the writer of a temporary file or folder is dead; one of another machine counts as dead after a day without a change."""
+    host, _, pid = entry.name.split(".")[-3].rpartition("-")
+    if host in ("", host_tag()):
+        return not (pid.isdigit() and alive(int(pid)))
+    try:
+        return time.time() - entry.stat().st_mtime > FOREIGN_GRACE_S
+    except FileNotFoundError:
+        return False
 
 
 def alive(pid: int) -> bool:

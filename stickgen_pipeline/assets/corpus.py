@@ -63,9 +63,9 @@ def _train_only(settings: Settings) -> list[str]:
 def _make_merged(settings: Settings, work: Work) -> None:
     places = settings.places
     corpora = [Corpus.open(places.canonical(name)) for name in settings.registry]
-    merged = merge(corpora, settings.config.curation, work.folder, shards=places.shards, cache=places.data / "measurements",
+    merged = merge(corpora, settings.config.curation, work.folder, shards=places.shards, cache=places.measurements,
                    forced=forced_tests(settings.registry, places.raw_of, settings.config.curation.splits),
-                   train_only=_train_only(settings), name=work.key, progress=work.progress)  # fmt: skip
+                   train_only=_train_only(settings), name=work.key, progress=work.progress, workers=settings.config.pipeline.workers)  # fmt: skip
     write_statistics(places.merged_stats, merge_statistics(merged))
 
 

@@ -1,6 +1,7 @@
 """The chain from sources to stages: nothing is lost without a reason, nothing leaks, nothing depends on order, and asking again is free."""
 
 import json
+import sys
 from collections import Counter
 from dataclasses import replace
 
@@ -14,7 +15,7 @@ from stickgen_core.corpus.index import index_table
 from stickgen_core.corpus.ledger import ledger_table
 from stickgen_core.curation import curate, find_leaks, merge
 from stickgen_core.curation.config import CurationConfig, MergeConfig, StageConfig
-from stickgen_core.curation.measure import measure
+from stickgen_core.curation.measure import chunks, measure
 from stickgen_core.curation.statistics import curation_statistics, merge_statistics, write_statistics
 from stickgen_core.errors import StickgenError
 from stickgen_core.skeleton import JOINT_COUNT, physics, stick_layout, sticks
@@ -247,3 +248,12 @@ def test_curating_leaves_the_merged_corpus_as_it_was(sources, tmp_path):
     before = merged.digest
     curate(merged, "sft", CONFIG.model_copy(update={"sft": StageConfig(min_quality=0, max_artefact=1)}), tmp_path / "sft")
     assert Corpus.open(tmp_path / "merged").digest == before and Corpus.open(tmp_path / "merged").verify() == []
+
+
+def test_two_workers_measure_what_one_does(store):
+    corpus = store("alpha", bank("alpha", 12))
+    tiny = CurationConfig(scores=CONFIG.scores.model_copy(update={"chunk_frames": 120}))
+    assert len(list(chunks(corpus.column("frames"), 120))) > 2
+    with pytest.MonkeyPatch.context() as small:
+        small.setattr(sys.modules["stickgen_core.curation.measure"], "CHUNKS_A_TASK", 3)
+        assert measure(corpus, tiny, workers=2).equals(measure(corpus, tiny))

@@ -9,6 +9,7 @@ from stickgen_core.config import load
 from stickgen_core.curation.config import CurationConfig, ScoresConfig
 from stickgen_core.curation.scores import ARTEFACTS, SCORES, camera_stability, score_clips
 from stickgen_core.skeleton import JOINT
+from stickgen_core.sources.actions import load_actions
 from tests.core.curation.curation_motions import (
     FPS,
     GOOD,
@@ -154,3 +155,39 @@ def test_camera_stability_knows_shake_from_pan_and_nothing_without_a_camera():
     assert camera_stability(pan, "measured", CONFIG) > 0.95
     assert camera_stability(shaken, "measured", CONFIG) < 0.6
     assert camera_stability(shaken, "none", CONFIG) is None
+
+
+def idle(seconds=6.0, sway_m=0.002):
+    """Somebody who stands and sways a little."""
+    t = np.arange(int(seconds * FPS)) / FPS
+    return np.repeat(walk()[:1], len(t), 0) + sway_m * np.sin(2 * np.pi * 0.3 * t)[:, None, None]
+
+
+def labelled(joints, action):
+    actions = np.full((len(joints), 1), load_actions().id_of(action) if action else -1, np.int16)
+    return {name: float(values[0]) for name, values in score_clips([alone(joints)], CONFIG, [actions]).items()}
+
+
+@pytest.mark.parametrize("action", CONFIG.held_actions)
+def test_who_stands_or_sits_as_labelled_is_no_artefact(action):
+    assert over(scores(idle())) == {"static_share"} == over(labelled(idle(), "wave")) == over(labelled(idle(), None))
+    found = labelled(idle(), action)
+    assert over(found) == set() and found["static_share"] < 0.05 and found["quality"] > 0.9
+
+
+def test_a_held_posture_that_repeats_to_the_last_bit_is_a_dead_sensor():
+    assert over(labelled(frozen(), "stand")) == {"static_share"}
+
+
+def test_a_label_excuses_its_own_frames_only():
+    joints = idle(10.0)
+    actions = np.full((len(joints), 1), -1, np.int16)
+    actions[: len(joints) // 4] = load_actions().id_of("stand")
+    (share,) = score_clips([alone(joints)], CONFIG, [actions])["static_share"]
+    assert share == pytest.approx(0.75, abs=0.02)
+
+
+@pytest.mark.parametrize("part, unit", [("jitter", "limit"), ("static", "limit"), ("explosion", "limit_z"), ("repetition", "limit")])
+def test_each_documented_threshold_is_in_the_configuration_with_its_unit(part, unit):
+    assert getattr(CONFIG, f"{part}_{unit}") == {"jitter": 0.3, "static": 0.8, "explosion": 3.0, "repetition": 0.7}[part]
+    assert (CONFIG.static_step_m, CONFIG.repetition_lags_frames) == (0.01, (5, 20))

@@ -1,7 +1,9 @@
 """Digests, seeds, atomic publishing and manifests."""
 
 import errno
+import os
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ import pytest
 from stickgen_core.errors import Corrupt, MissingInput, StickgenError
 from stickgen_core.records.digests import digest_entries, digest_fields, digest_json, field_digest
 from stickgen_core.records.manifest import Manifest, find_manifest, manifest_path, read_manifest, write_manifest
-from stickgen_core.records.publish import exclusively, publish_bytes, publishing, sweep, temporary_beside
+from stickgen_core.records.publish import FOREIGN_GRACE_S, exclusively, host_tag, publish_bytes, publishing, sweep, temporary_beside
 from stickgen_core.records.seeds import generator, key64, unit
 
 
@@ -105,3 +107,22 @@ def test_records_stand_alone():
 
     code = "import sys, stickgen_core.records.manifest, stickgen_core.records.runs; assert not {'torch', 'dagster', 'pyarrow'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_writer_on_another_machine_is_left_alone_until_it_has_been_silent_for_a_day(tmp_path):
+    """On a shared disk its process number says nothing here: number 1 lives on every machine, 999999999 on none."""
+    assert host_tag() in temporary_beside(tmp_path / "x").name
+    other = tmp_path / ".shard.arrow.ffffffff-999999999.abcd1234.tmp"
+    other.write_bytes(b"half")
+    assert sweep(tmp_path) == 0
+    old = time.time() - FOREIGN_GRACE_S - 10
+    os.utime(other, (old, old))
+    assert sweep(tmp_path) == 1 and not other.exists()
+
+
+def test_an_artefact_of_another_schema_is_never_taken_for_none(tmp_path):
+    write_manifest(tmp_path, Manifest("a", "corpus", "d", "r"))
+    path = manifest_path(tmp_path)
+    path.write_text(path.read_text().replace('"schema_version": 1', '"schema_version": 0'))
+    with pytest.raises(Corrupt, match="corpus migrate"):
+        find_manifest(tmp_path)
