@@ -109,7 +109,9 @@ def _data(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     own.add_argument("--dry-run", action="store_true", help="show everything, write no YAML")
     accept = _command(what, "accept", "data:accept", "take a raw folder as it is now, although files of the last inventory are gone")
     accept.add_argument("name")
-    preview = _command(commands, "preview", "preview:preview", "random clips of a data set: contact sheet and film, 3D joints beside sticks")
+    preview = _command(
+        commands, "preview", "preview:preview", "random clips of a data set: contact sheet and film, 3D joints beside sticks"
+    )
     preview.add_argument("name")
     preview.add_argument("-n", "--count", type=int, default=6)
     preview.add_argument("--seconds", type=float, default=4.0, help="of each clip in the film")
@@ -154,6 +156,19 @@ def _graph(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     verify = _command(commands, "verify", "verify:verify", "check lists with evidence: a checkpoint, the data, the trainings, the results")
     verify.add_argument("what", choices=("checkpoint", "data", "training", "results"))
     verify.add_argument("names", nargs="*", help="checkpoints, such as small_sft; default: all that are there")
+    check = _command(
+        commands, "release-check", "release_check:release_check", "the documented production checklist, each line with its evidence"
+    )
+    check.add_argument("--sign", default=None, metavar="NAME", help="record that this person approved this evidence")
+    check.add_argument("--role", default="Engineer")
+    simulate = _command(
+        commands, "simulate", "simulate:simulate", "time, memory and bytes of the data stages as the corpus grows, from two measured sizes"
+    )
+    simulate.add_argument("--clips", type=int, default=100_000, help="clips of one data set at scale 1")
+    simulate.add_argument("--datasets", type=int, default=11)
+    simulate.add_argument(
+        "--measure", type=int, nargs="*", default=[200, 400, 800], metavar="CLIPS", help="sizes to run; the last one checks the prediction"
+    )
     gc = _command(commands, "gc", "gc:gc", "what can go because nobody needs it and it can be made again, with the proof")
     which = gc.add_mutually_exclusive_group()
     which.add_argument("--plan", action="store_true", help="only say what would go (the default)")

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from stickgen_core.records.manifest import Manifest
+
 BAR = 24
 MOST_ROWS = 30
 
@@ -62,6 +64,18 @@ def drops(folder: Path) -> dict[str, str]:
         if counted
         else {}
     )
+
+
+def recordings(manifest: Manifest) -> dict[str, str]:
+    """What became of a data set's recordings, and its labels that no action is known for."""
+    found, labels = manifest.notes.get("recordings"), manifest.notes.get("unmapped_labels")
+    said = {}
+    if found:
+        rows = [("read", found["read"]), ("kept", found["kept"]), *((f"dropped: {why}", n) for why, n in found["by_reason"].items())]
+        said["recordings"] = markdown(("recordings", "count"), rows)
+    if labels:
+        said["labels without an action"] = markdown(("label", "recordings"), list(labels.items()))
+    return said
 
 
 def curve(points: Mapping[str, Sequence[tuple[float, float]]], x: str, y: str) -> str:

@@ -18,6 +18,7 @@ from stickgen_core.skeleton.physics import physics_where_present
 from stickgen_core.skeleton.sticks import project, stick_layout, sticks
 from stickgen_core.sources.recording import Recording, Text
 from stickgen_core.sources.registry import SourceSpec
+from stickgen_core.sources.templates import with_subject
 
 # View of a clip without a camera: centre at (0, 1) m, 2 m of visible height.
 STILL_CAMERA = (0.0, 1.0, 1.0)
@@ -42,7 +43,7 @@ def clips_of(recording: Recording, spec: SourceSpec, config: CanonicalConfig, sk
     """The clips of a recording, and a ledger row for each window that makes none; raises BadRecording."""
     check_recording(recording, config)
     joints = to_y_up(np.asarray(recording.joints, np.float64), spec.axes)
-    joints = np.where(recording.present[:, :, None, None], joints, 0.0)
+    joints = joints.copy() if recording.present.all() else np.where(recording.present[:, :, None, None], joints, 0.0)
     ground = ground_height(joints, recording.present, config.ground_percentile)
     joints[..., 1] -= ground
     window = 0
@@ -67,10 +68,11 @@ def check_recording(recording: Recording, config: CanonicalConfig) -> None:
         raise BadRecording("empty", f"{len(joints)} frames, nobody in them")
     if not (math.isfinite(fps) and config.min_rate_hz <= fps <= config.max_rate_hz):
         raise BadRecording("bad_rate", f"expected {config.min_rate_hz:g} to {config.max_rate_hz:g} Hz, found {fps:g}")
-    seen = joints[present]
-    if not np.isfinite(seen).all():
+    seen = joints.reshape(-1, JOINT_COUNT, 3) if present.all() else joints[present]
+    flat = seen.reshape(-1, 3)
+    extent = float(np.maximum(flat.max(0) - seen[0, JOINT["pelvis"]], seen[0, JOINT["pelvis"]] - flat.min(0)).max())
+    if not math.isfinite(extent):
         raise BadRecording("non_finite", f"{int((~np.isfinite(seen)).any((1, 2)).sum())} of {len(seen)} person-frames hold NaN or infinity")
-    extent = float(np.abs(seen - seen[0, JOINT["pelvis"]]).max())
     if extent > config.max_extent_m:
         raise BadRecording(
             "too_large", f"a joint lies {extent:.0f} m from the first pelvis; expected metres, at most {config.max_extent_m:g}"
@@ -112,16 +114,20 @@ def _clip(recording: Recording, take: _Take, first: int, last: int, window: str,
         return LedgerRow(recording.key, clip_id, "window", "too_short", f"{last - first} frames at {config.fps:g} fps",
                          float(last - first), float(config.min_frames), recording.file)  # fmt: skip
     present = take.present[first:last]
-    actors = _order(present, recording.people)
+    whole = bool(present.all())
+    actors = list(range(present.shape[1])) if whole and len(recording.people) == 1 else _order(present, recording.people)
     if not actors:
         return LedgerRow(recording.key, clip_id, "window", "nobody", "no person in any frame", 0.0, 1.0, recording.file)
-    present = present[:, actors]
-    joints = take.joints[first:last][:, actors]
+    joints = take.joints[first:last]
+    if actors != list(range(present.shape[1])):
+        present, joints = present[:, actors], joints[:, actors]
     placement = placement_of(joints, present, config.heading_min_share)
     origin_u = float(project(np.array([placement.origin_xz_m[0], 0.0, placement.origin_xz_m[1]]), skeleton.azimuth_deg)[0])
-    joints = np.where(present[:, :, None, None], placed_at_origin(joints, placement), 0.0)
+    joints = placed_at_origin(joints, placement)
     layout = stick_layout(config=skeleton)
-    motion = np.where(present[:, :, None], sticks(joints, layout, skeleton.azimuth_deg), 0.0)
+    motion = sticks(joints, layout, skeleton.azimuth_deg)
+    if not whole:
+        joints, motion = np.where(present[:, :, None, None], joints, 0.0), np.where(present[:, :, None], motion, 0.0)
     start_s, end_s = take.seconds(first), take.seconds(last)
     return Clip(
         id=clip_id, source=spec.name, origin=recording.origin,
@@ -130,7 +136,7 @@ def _clip(recording: Recording, take: _Take, first: int, last: int, window: str,
         actions=actions_within(recording.labels, start_s + np.arange(last - first) / config.fps, present, actors),
         physics=physics_where_present(motion, present, config.fps, layout).astype(np.float32),
         camera=_camera(take, first, last, origin_u),
-        texts=texts_within(recording.texts, start_s, end_s, config.text_min_share, actors),
+        texts=tuple(with_subject(text, clip_id) for text in texts_within(recording.texts, start_s, end_s, config.text_min_share, actors)),
         source_fps=float(recording.fps), window_s=(round(start_s, 6), round(end_s, 6)),
         origin_xz_m=placement.origin_xz_m, yaw_rad=placement.yaw_rad, camera_source=_camera_source(take, spec),
         licence=spec.licence.name, official_split=recording.official_split, protocol=recording.protocol,

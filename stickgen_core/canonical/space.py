@@ -8,6 +8,7 @@ from stickgen_core.skeleton.body import JOINT
 from stickgen_core.sources.registry import Axes
 
 _HEAD, _PELVIS, _NECK = JOINT["head"], JOINT["pelvis"], JOINT["neck"]
+_SIDES = [(JOINT[f"left_{part}"], JOINT[f"right_{part}"]) for part in ("hip", "shoulder")]
 _FEET = [JOINT["left_foot"], JOINT["right_foot"]]
 
 
@@ -18,16 +19,18 @@ def to_y_up(joints: np.ndarray, axes: Axes) -> np.ndarray:
     return np.stack([joints[..., 0], joints[..., 2], -joints[..., 1]], axis=-1)
 
 
-def upright_frames(joints: np.ndarray, present: np.ndarray) -> tuple[int, int]:
-    """[T, A, 22, 3] Y up, [T, A] -> (person-frames with the feet below the head, person-frames)."""
-    below = joints[:, :, _FEET, 1].mean(-1) < joints[:, :, _HEAD, 1]
+def upright_frames(joints: np.ndarray, present: np.ndarray, axes: Axes) -> tuple[int, int]:
+    """[T, A, 22, 3] in the source's axes, [T, A] -> (person-frames with the feet below the head, person-frames)."""
+    height = joints[..., 1 if axes == "y_up" else 2]
+    below = height[:, :, _FEET[0]] + height[:, :, _FEET[1]] < 2 * height[:, :, _HEAD]
     return int((below & present).sum()), int(present.sum())
 
 
 def ground_height(joints: np.ndarray, present: np.ndarray, percentile: float) -> float:
     """Percentile over frames of the lowest joint of anybody present: [T, A, 22, 3], [T, A] -> metres."""
     lowest = np.where(present, joints[..., 1].min(-1), np.inf).min(-1)
-    ordered = np.sort(lowest[np.isfinite(lowest)])
+    ordered = np.sort(lowest)
+    ordered = ordered[: np.searchsorted(ordered, np.inf)]
     return float(np.interp(percentile / 100 * (len(ordered) - 1), np.arange(len(ordered)), ordered))
 
 
@@ -37,12 +40,14 @@ def heading(body: np.ndarray, frame: int, valid: np.ndarray, min_share: float) -
     Forward is (left - right of hips plus shoulders), flattened, crossed with up. Where that line is steep (lying on a
     side, upside down) the nearest frame where it is not decides; where there is none, pelvis to neck, flattened.
     """
-    across = sum(body[:, JOINT[f"left_{part}"]] - body[:, JOINT[f"right_{part}"]] for part in ("hip", "shoulder"))
-    flat = np.hypot(across[:, 0], across[:, 2])
-    usable = np.flatnonzero(valid & (flat > 0) & (flat >= min_share * np.linalg.norm(across, axis=-1)))
-    if usable.size:
-        x, _, z = across[usable[np.argmin(np.abs(usable - frame))]]
-        return float(np.arctan2(-z, x))  # (x, 0, z) cross up = (-z, 0, x)
+    # The frame itself nearly always serves: the others are looked at only where it does not.
+    for first, last in ((frame, frame + 1), (0, len(body))):
+        across = sum(body[first:last, left] - body[first:last, right] for left, right in _SIDES)
+        flat = np.hypot(across[:, 0], across[:, 2])
+        usable = np.flatnonzero(valid[first:last] & (flat > 0) & (flat >= min_share * np.linalg.norm(across, axis=-1)))
+        if usable.size:
+            x, _, z = across[usable[np.argmin(np.abs(usable + first - frame))]]
+            return float(np.arctan2(-z, x))  # (x, 0, z) cross up = (-z, 0, x)
     spine = body[frame, _NECK] - body[frame, _PELVIS]
     return float(np.arctan2(spine[0], spine[2]))
 
@@ -65,4 +70,6 @@ def placed_at_origin(joints: np.ndarray, placement: Placement) -> np.ndarray:
     """Remove a placement: actor 0 over the origin, facing +Z, left = +X; one transform for everybody."""
     cosine, sine = np.cos(placement.yaw_rad), np.sin(placement.yaw_rad)
     x, z = joints[..., 0] - placement.origin_xz_m[0], joints[..., 2] - placement.origin_xz_m[1]
-    return np.stack([x * cosine - z * sine, joints[..., 1], x * sine + z * cosine], axis=-1)
+    placed = np.empty_like(joints)
+    placed[..., 0], placed[..., 1], placed[..., 2] = x * cosine - z * sine, joints[..., 1], x * sine + z * cosine
+    return placed

@@ -35,6 +35,8 @@ def resample(values: np.ndarray, rate: float, times: np.ndarray) -> np.ndarray:
 def resample_people(joints: np.ndarray, present: np.ndarray, rate: float, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """[T, A, 22, 3], [T, A] -> the same at `times`: a person is there if the nearest frame has them, and is never
     interpolated towards a frame that does not."""
+    if present.all():
+        return resample(joints, rate, times), np.ones((len(times), joints.shape[1]), bool)
     low, share = _brackets(len(joints), rate, times)
     high = np.minimum(low + 1, len(joints) - 1)
     weight = np.broadcast_to(share[:, None], (len(times), joints.shape[1]))

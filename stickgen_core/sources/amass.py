@@ -12,10 +12,10 @@ import numpy as np
 from stickgen_core.errors import BadRecording
 from stickgen_core.sources.actions import UNKNOWN, labels_for
 from stickgen_core.sources.files import Npz, expect, matching, rate_hz, walk
-from stickgen_core.sources.reader import Discovery, Unit
+from stickgen_core.sources.reader import Discovery, LeftOut, Unit
 from stickgen_core.sources.recording import Label, Recording
 from stickgen_core.sources.registry import SourceSpec
-from stickgen_core.sources.smpl import load_model, models_fingerprint, smpl_joints
+from stickgen_core.sources.smpl import JointsVia, joints_via, models_fingerprint, via_fingerprint
 
 # Later names of the sub-datasets -> the names of the first release, which BABEL and HumanML3D use.
 RENAMED = {
@@ -49,41 +49,48 @@ class AmassReader:
         self.labels = labels_for("amass")
         self.trim_s: dict[str, float] = dict(spec.options.get("trim_start_s", {}))
         self.split_of = {subset: split for split, names in spec.splits.items() for subset in names.split()}
+        self.via = joints_via(spec)
 
     def fingerprint(self, raw: Path) -> str:
-        return models_fingerprint(raw) + self.labels.digest()
+        return self.labels.digest() + via_fingerprint(self.via)
 
     def discover(self, raw: Path) -> Discovery:
         units: dict[str, Unit] = {}
         skipped = []
+        # A changed body model concerns the files that need it, so it is part of what is known of them.
+        models = {family: models_fingerprint(raw, family) for family in POSE_WIDTHS.values()}
         # "_poses" sorts before "_stageii": where both representations of a sequence are there, SMPL+H is read.
         for file in matching(walk(raw), "*.npz"):
             name = Path(file).name
             key = amass_origin(file).removeprefix("amass/")
             if name == "shape.npz" or name.endswith("_stagei.npz"):
-                skipped.append((file, "shape_stage"))
+                skipped.append(LeftOut(file, "shape_stage"))
             elif key in units:
-                skipped.append((file, "other_representation"))
+                skipped.append(LeftOut(file, "other_representation", f"read from {units[key].files[0]}"))
             else:
-                units[key] = Unit(key, (file,))
+                units[key] = Unit(key, (file,), {"models": models["smplx" if name.endswith("_stageii.npz") else "smplh"]})
         return Discovery(tuple(units.values()), tuple(skipped))
 
     def read(self, raw: Path, unit: Unit) -> Iterator[Recording]:
         subset = unit.key.split("/")[0]
-        joints, fps = read_motion(raw, unit.files[0], raw)
+        joints, fps = read_motion(raw, unit.files[0], raw, self.via)
         trim = round(self.trim_s.get(subset, 0.0) * fps)
         joints = joints[trim:, None]
-        action = self.labels.action(unit.key.rsplit("/", 1)[-1])
+        name = unit.key.rsplit("/", 1)[-1]
+        action = self.labels.action(name)
         labels = (Label(action, 0.0, len(joints) / fps),) if action != UNKNOWN else ()
+        # A name of numbers alone says nothing; words that no table knows are reported.
+        words = " ".join(re.findall(r"[a-z]+", name.lower()))
+        unmapped = {"unmapped": [words]} if words and action == UNKNOWN else {}
         yield Recording(
-            key=unit.key, origin=f"amass/{unit.key}", file=unit.files[0], fps=fps, joints=joints,
+            key=unit.key, origin=self.spec.origin_of(key=unit.key), file=unit.files[0], fps=fps, joints=joints,
             present=np.ones(joints.shape[:2], bool), labels=labels,
             official_split=self.split_of.get(subset, "train" if self.split_of else None), protocol="amass" if self.split_of else None,
-            extra={"trimmed_s": trim / fps} if trim else {},
+            extra={**({"trimmed_s": trim / fps} if trim else {}), **unmapped},
         )  # fmt: skip
 
 
-def read_motion(root: Path, file: str, raw: Path) -> tuple[np.ndarray, float]:
+def read_motion(root: Path, file: str, raw: Path, via: JointsVia) -> tuple[np.ndarray, float]:
     """Joints [T, 22, 3] in the file's own axes and its true rate; body models lie beside `raw`."""
     archive = Npz(root, file)
     trans = expect(f"{file}: trans", archive.get("trans"), (None, 3))
@@ -103,4 +110,4 @@ def read_motion(root: Path, file: str, raw: Path) -> tuple[np.ndarray, float]:
     if not (np.isfinite(poses[:, :BODY_WIDTH]).all() and np.isfinite(trans).all() and np.isfinite(betas).all()):
         raise BadRecording("non_finite", f"{file}: poses, trans or betas hold NaN or infinity")
     gender = archive.string("gender", "neutral").strip("\0 ").lower()
-    return smpl_joints(load_model(raw, family, gender), betas, poses, trans), fps
+    return via(raw, family, gender, betas, poses[:, :BODY_WIDTH], trans), fps

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from stickgen_core.errors import BadRecording
+from stickgen_core.records.digests import digest_json
 from stickgen_core.sources.actions import UNKNOWN, load_actions
 from stickgen_core.sources.amass import AmassReader, amass_origin
 from stickgen_core.sources.files import matching, read_text, walk
-from stickgen_core.sources.reader import Discovery, Unit
+from stickgen_core.sources.reader import Discovery, LeftOut, Unit
 from stickgen_core.sources.recording import Label, Recording, Text, TextKind
 from stickgen_core.sources.registry import SourceSpec
+from stickgen_core.sources.smpl import via_fingerprint
 
 SPLITS = {"train": "train", "val": "val", "test": "test", "extra_train": "train", "extra_val": "val"}
 MAX_DURATION_GAP_S = 0.25
@@ -30,7 +32,7 @@ class BabelReader:
         self.actions = load_actions().babel
 
     def fingerprint(self, raw: Path) -> str:
-        return self.amass.fingerprint(raw)
+        return digest_json(self.actions) + via_fingerprint(self.amass.via)
 
     def discover(self, raw: Path) -> Discovery:
         motions = self._motions(raw.parent / "amass")
@@ -39,24 +41,30 @@ class BabelReader:
         paths = list(walk(raw))
         for name, split in SPLITS.items():
             for file in matching(paths, f"{name}.json")[:1]:
-                for key, record in _records(read_text(raw, file), file).items():
+                try:
+                    records = _records(read_text(raw, file), file)
+                except BadRecording as bad:
+                    skipped.append(LeftOut(file, bad.reason, bad.detail))
+                    continue
+                for key, record in records.items():
                     origin = amass_origin(str(record.get("feat_p", "")))
                     segments = list(_segments(record))
                     if origin not in motions:
-                        skipped.append((f"{file}:{key}", "motion_not_in_amass"))
+                        skipped.append(LeftOut(f"{file}:{key}", "motion_not_in_amass", f"{record.get('feat_p')} is not below amass/"))
                     elif not segments:
-                        skipped.append((f"{file}:{key}", "no_labels"))
+                        skipped.append(LeftOut(f"{file}:{key}", "no_labels"))
                     elif key in units:
-                        skipped.append((f"{file}:{key}", "sequence_given_twice"))
+                        skipped.append(LeftOut(f"{file}:{key}", "sequence_given_twice"))
                     else:
-                        detail = {"siblings": [f"amass/{motions[origin]}"], "motion": motions[origin], "origin": origin, "split": split,
-                                  "duration_s": record.get("dur"), "segments": segments}  # fmt: skip
+                        motion = motions[origin]
+                        detail = {"siblings": [f"amass/{motion.files[0]}"], "motion": motion.files[0], "origin": origin, "split": split,
+                                  "duration_s": record.get("dur"), "segments": segments, **motion.detail}  # fmt: skip
                         units[key] = Unit(key, (), detail)
         return Discovery(tuple(units.values()), tuple(skipped))
 
-    def _motions(self, amass: Path) -> dict[str, str]:
-        """Origin -> file below the AMASS folder, whatever the release's spelling."""
-        return {f"amass/{unit.key}": unit.files[0] for unit in self.amass.discover(amass).units} if amass.is_dir() else {}
+    def _motions(self, amass: Path) -> dict[str, Unit]:
+        """Origin -> unit of the AMASS folder, whatever the release's spelling."""
+        return {f"amass/{unit.key}": unit for unit in self.amass.discover(amass).units} if amass.is_dir() else {}
 
     def read(self, raw: Path, unit: Unit) -> Iterator[Recording]:
         detail = unit.detail
@@ -68,7 +76,7 @@ class BabelReader:
                 raise BadRecording("duration_mismatch", f"{detail['motion']} lasts {duration:.2f} s, BABEL says {float(stated):.2f} s")
             texts, labels, unmapped = self._labels(detail["segments"], duration)
             yield replace(
-                recording, key=unit.key, file=f"../amass/{detail['motion']}", texts=texts, labels=labels, official_split=detail["split"],
+                recording, key=unit.key, origin=detail["origin"], file=f"../amass/{detail['motion']}", texts=texts, labels=labels, official_split=detail["split"],
                 protocol="babel", extra={"unmapped": unmapped} if unmapped else {},
             )  # fmt: skip
 

@@ -11,13 +11,12 @@ import numpy as np
 from stickgen_core.errors import BadRecording
 from stickgen_core.sources.actions import load_actions
 from stickgen_core.sources.amass import read_motion
-from stickgen_core.sources.bvh import parse_bvh
-from stickgen_core.sources.bvh_source import JOINT_MAPS, body22
+from stickgen_core.sources.bvh_source import JOINT_MAPS, body22, read_bvh, unit_of
 from stickgen_core.sources.files import matching, read_text, walk
-from stickgen_core.sources.reader import Discovery, Unit
+from stickgen_core.sources.reader import Discovery, LeftOut, Unit
 from stickgen_core.sources.recording import Label, Recording, Text
 from stickgen_core.sources.registry import SourceSpec
-from stickgen_core.sources.smpl import models_fingerprint
+from stickgen_core.sources.smpl import joints_via, models_fingerprint, via_fingerprint
 from stickgen_core.sources.textgrid import phrases_of, words_of
 
 STEM = re.compile(r"(\d+)_([A-Za-z]+)_(\d)_(\d+)_(\d+)$")
@@ -37,9 +36,11 @@ class BeatReader:
         self.spec = spec
         self.second = spec.skeleton == "smplx"
         self.pause_s = float(spec.options.get("pause_s", 0.5))
+        self.via = joints_via(spec)
 
     def fingerprint(self, raw: Path) -> str:
-        return models_fingerprint(raw) if self.second else ""
+        models = models_fingerprint(raw, "smplx", "neutral") + via_fingerprint(self.via) if self.second else ""
+        return models + str(load_actions().id_of("gesture"))
 
     def discover(self, raw: Path) -> Discovery:
         paths = list(walk(raw))
@@ -52,7 +53,7 @@ class BeatReader:
             stem = Path(file).stem
             if stem in units:
                 # The archive unpacks into a folder of its own name: the same files twice.
-                skipped.append((file, "doubled_folder"))
+                skipped.append(LeftOut(file, "doubled_folder", f"read from {units[stem].files[0]}"))
                 continue
             beside = {kind: sides[stem, suffix.lower()] for kind, suffix in SIDE_FILES.items() if (stem, suffix.lower()) in sides}
             split = {"additional": "train"}.get(split_of.get(stem, ""), split_of.get(stem) or None)
@@ -62,11 +63,11 @@ class BeatReader:
     def read(self, raw: Path, unit: Unit) -> Iterator[Recording]:
         file, beside = unit.files[0], unit.detail["beside"]
         if self.second:
-            joints, fps = read_motion(raw, file, raw)
+            joints, fps = read_motion(raw, file, raw, self.via)
             source = np.zeros(joints.shape[1], np.uint8)
         else:
-            bvh = parse_bvh(read_text(raw, file), file)
-            joints, source = body22(bvh, JOINT_MAPS["beat"], float(self.spec.options.get("unit_m", 0.01)))
+            bvh = read_bvh(raw, file)
+            joints, source = body22(bvh, JOINT_MAPS["beat"], unit_of(self.spec))
             fps = 1 / bvh.frame_s
         duration = len(joints) / fps
         texts: list[Text] = []
@@ -79,7 +80,7 @@ class BeatReader:
         found = STEM.search(unit.key)
         # One recording session may be cut into several sequences, so the speaker and sequence name the origin.
         yield Recording(
-            key=unit.key, origin=f"beat/{unit.key}", file=file, fps=fps, joints=joints[:, None], present=np.ones((len(joints), 1), bool),
+            key=unit.key, origin=self.spec.origin_of(key=unit.key), file=file, fps=fps, joints=joints[:, None], present=np.ones((len(joints), 1), bool),
             joint_source=source, texts=tuple(text for text in texts if text.start_s < duration),
             labels=(Label(load_actions().id_of("gesture"), 0.0, duration),), official_split=unit.detail["split"],
             protocol="beat2" if unit.detail["split"] else None,

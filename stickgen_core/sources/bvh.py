@@ -4,17 +4,20 @@ Keywords in any case, tabs or blanks; `.0083333` is a number; a row more than de
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from stickgen_core.errors import BadRecording
 from stickgen_core.skeleton.kinematics import forward_kinematics
 from stickgen_core.skeleton.rotations import euler_to_matrix, rotation_about
-from stickgen_core.sources.files import numbers_of
+from stickgen_core.sources.files import number_table
 
 MAX_JOINTS = 1000
 END = "_end"
+# Frames whose rotations are worked out together: matrices of a whole file would take gigabytes.
+CHUNK_FRAMES = 2048
 # A position track this small beside its offset (in the file's unit) does not replace the offset: it is added to it.
 NEGLIGIBLE = 1e-3
 
@@ -30,8 +33,16 @@ class Bvh:
     frame_s: float
     values: np.ndarray
 
-    def positions(self) -> np.ndarray:
-        """World joints [T, J, 3] in the file's unit."""
+    def positions(self, joints: Sequence[int] | None = None) -> np.ndarray:
+        """World joints [T, J, 3] in the file's unit; with `joints`, those of them alone."""
+        chosen = list(range(len(self.names)) if joints is None else joints)
+        found = np.empty((len(self.values), len(chosen), 3))
+        for start in range(0, len(self.values), CHUNK_FRAMES):
+            piece = replace(self, values=self.values[start : start + CHUNK_FRAMES])
+            found[start : start + CHUNK_FRAMES] = piece._placed()[:, chosen]
+        return found
+
+    def _placed(self) -> np.ndarray:
         frames = len(self.values)
         rotations = np.tile(np.eye(3), (frames, len(self.names), 1, 1))
         offsets = np.tile(self.offsets, (frames, 1, 1))
@@ -61,14 +72,14 @@ class Bvh:
         return self.offsets[joint] + track if size > 0 and np.abs(track).max() < NEGLIGIBLE * size else track
 
 
-def parse_bvh(text: str, name: str) -> Bvh:
-    """A BVH file's text, or BadRecording that says what was expected."""
-    split = re.search(r"^\s*MOTION\s*$", text, re.IGNORECASE | re.MULTILINE)
-    if not split or not re.match(r"\s*HIERARCHY\b", text, re.IGNORECASE):
+def parse_bvh(data: bytes | str, name: str) -> Bvh:
+    """A BVH file, or BadRecording that says what was expected."""
+    data = data.encode() if isinstance(data, str) else data
+    split = re.search(rb"^\s*MOTION\s*$", data, re.IGNORECASE | re.MULTILINE)
+    if not split or not re.match(rb"(\xef\xbb\xbf)?\s*HIERARCHY\b", data, re.IGNORECASE):
         raise BadRecording("not_bvh", f"{name}: expected HIERARCHY and MOTION")
-    names, parents, offsets, channels = _hierarchy(text[: split.start()], name)
-    body = text[split.end() :]
-    head = re.match(r"\s*Frames\s*:\s*(\d+)\s*Frame\s+Time\s*:\s*([-+.\deE]+)[^\n]*", body, re.IGNORECASE)
+    names, parents, offsets, channels = _hierarchy(_decoded(data[: split.start()]), name)
+    head = re.compile(rb"\s*Frames\s*:\s*(\d+)\s*Frame\s+Time\s*:\s*([-+.\deE]+)[^\n]*", re.IGNORECASE).match(data, split.end())
     if not head:
         raise BadRecording("not_bvh", f"{name}: expected 'Frames:' and 'Frame Time:' after MOTION")
     declared = int(head[1])
@@ -79,7 +90,7 @@ def parse_bvh(text: str, name: str) -> Bvh:
     if not frame_s > 0:
         raise BadRecording("bad_rate", f"{name}: frame time {frame_s:g} s")
     width = sum(map(len, channels))
-    _, numbers = numbers_of(body[head.end() :], name)
+    numbers = number_table(data, head.end(), declared * width, name)
     if not declared or len(numbers) < declared * width:
         raise BadRecording(
             "truncated", f"{name}: {declared} frames of {width} channels declared, {len(numbers) // max(width, 1)} whole rows there"
@@ -88,6 +99,13 @@ def parse_bvh(text: str, name: str) -> Bvh:
     if not np.isfinite(values).all():
         raise BadRecording("non_finite", f"{name}: a channel holds NaN or infinity")
     return Bvh(names, parents, offsets, channels, frame_s, values)
+
+
+def _decoded(data: bytes) -> str:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
 
 
 def _hierarchy(text: str, name: str) -> tuple[tuple[str, ...], tuple[int, ...], np.ndarray, tuple[tuple[str, ...], ...]]:

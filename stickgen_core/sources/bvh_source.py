@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +14,13 @@ from stickgen_core.skeleton.body import JOINT
 from stickgen_core.sources.actions import labels_for
 from stickgen_core.sources.assemble import assemble
 from stickgen_core.sources.bvh import Bvh, parse_bvh
-from stickgen_core.sources.files import matching, read_text, walk
+from stickgen_core.sources.files import MAX_TEXT_BYTES, matching, read_bytes, walk
 from stickgen_core.sources.reader import Discovery, Unit
 from stickgen_core.sources.recording import Recording
 from stickgen_core.sources.registry import SourceSpec
 from stickgen_core.sources.templates import labelled
+
+CENTIMETRE = 0.01
 
 
 def _sided(middle: Mapping[str, str], sides: Mapping[str, str]) -> dict[str, str]:
@@ -65,8 +68,18 @@ def joint_map_of(spec: SourceSpec) -> dict[str, str]:
 def body22(bvh: Bvh, joint_map: Mapping[str, str], unit_m: float, frames: slice = slice(None)) -> tuple[np.ndarray, np.ndarray]:
     """Joints [T, 22, 3] in metres and joint_source, by name; a joint that the file lacks is derived."""
     index = {name: number for number, name in enumerate(bvh.names)}
-    world = Bvh(bvh.names, bvh.parents, bvh.offsets, bvh.channels, bvh.frame_s, bvh.values[frames]).positions() * unit_m
-    return assemble({ours: world[:, index[theirs]] for ours, theirs in joint_map.items() if theirs in index})
+    known = {ours: index[theirs] for ours, theirs in joint_map.items() if theirs in index}
+    world = replace(bvh, values=bvh.values[frames]).positions(list(known.values())) * unit_m
+    return assemble({ours: world[:, number] for number, ours in enumerate(known)})
+
+
+def read_bvh(raw: Path, file: str) -> Bvh:
+    return parse_bvh(read_bytes(raw, file, MAX_TEXT_BYTES), file)
+
+
+def unit_of(spec: SourceSpec) -> float:
+    """Metres per unit of a BVH file, which does not say: centimetres where the YAML gives nothing."""
+    return CENTIMETRE if spec.unit_m is None else spec.unit_m
 
 
 class BvhReader:
@@ -75,7 +88,7 @@ class BvhReader:
     def __init__(self, spec: SourceSpec):
         self.spec = spec
         self.joint_map = joint_map_of(spec)
-        self.unit_m = float(spec.options.get("unit_m", 0.01))
+        self.unit_m = unit_of(spec)
         self.skip_frames = int(spec.options.get("skip_frames", 0))
         self.labels = labels_for(spec.name)
 
@@ -86,13 +99,13 @@ class BvhReader:
         return Discovery(tuple(Unit(file.rsplit(".", 1)[0], (file,)) for file in matching(walk(raw), "*.bvh")))
 
     def read(self, raw: Path, unit: Unit) -> Iterator[Recording]:
-        bvh = parse_bvh(read_text(raw, unit.files[0], ("utf-8-sig", "latin-1")), unit.files[0])
+        bvh = read_bvh(raw, unit.files[0])
         if len(bvh.values) <= self.skip_frames:
             raise BadRecording("empty", f"{unit.files[0]}: {len(bvh.values)} frames, the first {self.skip_frames} are skipped")
         joints, source = body22(bvh, self.joint_map, self.unit_m, slice(self.skip_frames, None))
         duration = len(joints) * bvh.frame_s
-        labels, texts, extra = labelled(self.labels, [unit.key.rsplit("/", 1)[-1]], duration, f"{self.spec.name}/{unit.key}")
+        labels, texts, extra = labelled(self.labels, [unit.key.rsplit("/", 1)[-1]], duration)
         yield Recording(
-            key=unit.key, origin=f"{self.spec.name}/{unit.key}", file=unit.files[0], fps=1 / bvh.frame_s, joints=joints[:, None],
+            key=unit.key, origin=self.spec.origin_of(key=unit.key), file=unit.files[0], fps=1 / bvh.frame_s, joints=joints[:, None],
             present=np.ones((len(joints), 1), bool), joint_source=source, texts=texts, labels=labels, extra=extra,
         )  # fmt: skip

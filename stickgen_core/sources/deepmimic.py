@@ -1,7 +1,8 @@
 """DeepMimic clips: JSON rows of 44 numbers, quaternions w,x,y,z and hinges about local Z; Y up, forward +X, right +Z, metres.
 
 Looped clips are unrolled by their cycle's own travel (and turn) until they last long enough to learn from; a clip and its
-unrolled form are one recording with one origin.
+unrolled form are one recording with one origin. A cycle that does not end as it began is first closed: its last moments turn,
+joint by joint, into the pose that it begins with.
 """
 
 import json
@@ -13,7 +14,14 @@ import numpy as np
 
 from stickgen_core.errors import BadRecording
 from stickgen_core.skeleton.kinematics import forward_kinematics, world_rotations
-from stickgen_core.skeleton.rotations import quaternion_to_matrix, rotation_about
+from stickgen_core.skeleton.rotations import (
+    axis_angle_to_quaternion,
+    normalised,
+    quaternion_multiply,
+    quaternion_to_matrix,
+    rotation_about,
+    slerp,
+)
 from stickgen_core.sources.actions import labels_for
 from stickgen_core.sources.assemble import NECK_TO_HEAD_M, assemble
 from stickgen_core.sources.files import matching, read_text, walk
@@ -45,12 +53,16 @@ STRAIGHT_RAD = np.deg2rad(15.0)
 
 
 class DeepMimicReader:
-    version = 1
+    version = 2
 
     def __init__(self, spec: SourceSpec):
         self.spec = spec
         self.min_duration_s = float(spec.options.get("min_duration_s", 0.0))
+        self.close_s = float(spec.options.get("close_s", 0.5))
         self.labels = labels_for("deepmimic")
+
+    def fingerprint(self, raw: Path) -> str:
+        return self.labels.digest()
 
     def discover(self, raw: Path) -> Discovery:
         files = matching(walk(raw), "humanoid3d_*.txt", "walker/*.txt", "*.json")
@@ -62,18 +74,18 @@ class DeepMimicReader:
         dt = float(np.median(rows[:-1, 0]))
         if not dt > 0:
             raise BadRecording("bad_rate", f"{unit.files[0]}: time step {dt:g} s")
-        position, turn = rows[:, 1:4], quaternion_to_matrix(rows[:, 4:8])
+        cycles = max(1, int(np.ceil(self.min_duration_s / dt / (len(rows) - 1)))) if loop else 1
+        yaw_rad = cycle_turn(rows)
+        if cycles > 1:
+            rows = closed(rows, yaw_rad, round(self.close_s / dt))
         joints, source = _joints(rows)
-        cycles = 1
-        if loop:
-            wanted = self.min_duration_s / dt
-            cycles = max(1, int(np.ceil(wanted / (len(rows) - 1))))
-            joints = unroll(joints, position, turn, cycles)
+        if cycles > 1:
+            joints = unroll(joints, rows[:, 1:4], yaw_rad, cycles)
         joints = np.stack([-joints[..., 2], joints[..., 1], joints[..., 0]], axis=-1)[:, None]
         duration = len(joints) * dt
-        labels, texts, extra = labelled(self.labels, [_word(unit.key), unit.key], duration, f"deepmimic/{unit.key}")
+        labels, texts, extra = labelled(self.labels, [_word(unit.key), unit.key], duration)
         yield Recording(
-            key=unit.key, origin=f"deepmimic/{unit.key}", file=unit.files[0], fps=1.0 / dt, joints=joints,
+            key=unit.key, origin=self.spec.origin_of(key=unit.key), file=unit.files[0], fps=1.0 / dt, joints=joints,
             present=np.ones(joints.shape[:2], bool), joint_source=source, texts=texts, labels=labels,
             extra={"cycles": cycles, "loop": loop, **extra},
         )  # fmt: skip
@@ -109,11 +121,41 @@ def _joints(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return assemble(points, derived={"head", "left_foot", "right_foot"})
 
 
-def unroll(joints: np.ndarray, position: np.ndarray, turn: np.ndarray, cycles: int) -> np.ndarray:
-    """Repeat a cycle [T, 22, 3], each moved by the travel and turn of the one before; the doubled border frame goes once."""
-    headings = np.arctan2(-turn[[0, -1], 2, 0], turn[[0, -1], 0, 0])
+def cycle_turn(rows: np.ndarray) -> float:
+    """How far (rad) a cycle turns about the vertical; 0 for one that goes straight."""
+    turn = quaternion_to_matrix(rows[[0, -1], 4:8])
+    headings = np.arctan2(-turn[:, 2, 0], turn[:, 0, 0])
     yaw = float(np.angle(np.exp(1j * (headings[1] - headings[0]))))
-    step = rotation_about("Y", yaw if abs(yaw) > STRAIGHT_RAD else 0.0)
+    return yaw if abs(yaw) > STRAIGHT_RAD else 0.0
+
+
+def closed(rows: np.ndarray, yaw_rad: float, frames: int) -> np.ndarray:
+    """Rows [T, 44] whose last pose is the first one, turned by the cycle: what is amiss is made up for over the last frames.
+
+    Rotations are turned, never positions, so bones keep their lengths; the root keeps its travel and comes to its first height.
+    """
+    frames = min(frames, len(rows) - 1)
+    share = np.zeros(len(rows))
+    ramp = np.arange(frames + 1) / frames
+    share[-frames - 1 :] = ramp * ramp * (3 - 2 * ramp)
+    done = rows.copy()
+    done[:, 2] += share * (rows[0, 2] - rows[-1, 2])
+    for name, (start, width) in ROTATIONS.items():
+        columns = slice(start, start + width)
+        if width == 1:
+            done[:, columns] += share[:, None] * (rows[0, columns] - rows[-1, columns])
+            continue
+        first = normalised(rows[0, columns])
+        if name == "pelvis":
+            first = quaternion_multiply(axis_angle_to_quaternion([0.0, yaw_rad, 0.0]), first)
+        amiss = quaternion_multiply(first, normalised(rows[-1, columns]) * [1.0, -1.0, -1.0, -1.0])
+        done[:, columns] = quaternion_multiply(slerp([1.0, 0.0, 0.0, 0.0], amiss, share), normalised(rows[:, columns]))
+    return done
+
+
+def unroll(joints: np.ndarray, position: np.ndarray, yaw_rad: float, cycles: int) -> np.ndarray:
+    """Repeat a cycle [T, 22, 3], each moved by the travel and turn of the one before; the doubled border frame goes once."""
+    step = rotation_about("Y", yaw_rad)
     flat = np.array([1.0, 0.0, 1.0])
     start, end = position[0] * flat, position[-1] * flat
     parts, rotation, origin = [joints[:1]], np.eye(3), start

@@ -7,7 +7,7 @@ import os
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -15,9 +15,12 @@ import pyarrow.compute as pc
 
 from stickgen_core.errors import BadRecording
 
-# One recording of hours at 120 Hz is below this; a larger claim in a header is an attack or damage.
-MAX_ARRAY_BYTES = 2 << 30
-MAX_TEXT_BYTES = 512 << 20
+# Three quarters of an hour of AMASS poses at 120 Hz and ten minutes of BEAT's text are below these; a larger claim is an attack
+# or damage, and a process that reads a file of the largest size still stays below a gigabyte.
+MAX_ARRAY_BYTES = 400 << 20
+MAX_TEXT_BYTES = 256 << 20
+# Text is turned into numbers in pieces of about this size, so that the words of a large file are never in memory at once.
+BLOCK_BYTES = 8 << 20
 
 
 def walk(root: Path) -> Iterator[str]:
@@ -42,28 +45,31 @@ def _matches(path: str, pattern: str) -> bool:
 
 def inside(root: Path, relative: str) -> Path:
     """The file below the root, links resolved; refuses what lies outside."""
-    path = root / PurePosixPath(relative)
-    real = path.resolve()
-    if not real.is_relative_to(_resolved(root)):
+    folder, _, name = relative.rpartition("/")
+    real = _resolved(root, folder) / name
+    if name in ("", ".", "..") or real.is_symlink():
+        real = real.resolve()
+    if not str(real).startswith(f"{_resolved(root, '')}{os.sep}"):
         raise BadRecording("symlink_out", f"{relative} leads out of the data set's folder; copy the file into it")
     if not real.is_file():
         raise BadRecording("missing_file", f"{relative} is not there")
     return real
 
 
-@lru_cache(maxsize=64)
-def _resolved(root: Path) -> Path:
-    return root.resolve()
+@lru_cache(maxsize=4096)
+def _resolved(root: Path, folder: str) -> Path:
+    """A folder below the root with its links resolved: one look-up a folder and not one a file."""
+    return (root / folder).resolve()
 
 
 def read_bytes(root: Path, relative: str, limit: int = MAX_ARRAY_BYTES) -> bytes:
-    path = inside(root, relative)
-    size = path.stat().st_size
-    if size > limit:
-        raise BadRecording("too_large", f"{relative} has {size} bytes, at most {limit} are read")
-    if size == 0:
-        raise BadRecording("empty", f"{relative} has no bytes")
-    return path.read_bytes()
+    with inside(root, relative).open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > limit:
+            raise BadRecording("too_large", f"{relative} has {size} bytes, at most {limit} are read")
+        if size == 0:
+            raise BadRecording("empty", f"{relative} has no bytes")
+        return file.read(size)
 
 
 def read_text(root: Path, relative: str, encodings: Sequence[str] = ("utf-8-sig",)) -> str:
@@ -88,6 +94,20 @@ def numbers_of(text: str, name: str) -> tuple[pa.Array, np.ndarray]:
         raise BadRecording("not_numbers", f"{name}: {str(error).splitlines()[0]}") from None
 
 
+def number_table(data: bytes, start: int, most: int, name: str) -> np.ndarray:
+    """The first `most` numbers of a text from a byte on, fewer if there are fewer; read in blocks that end between words."""
+    found = np.empty(max(0, min(most, (len(data) - start) // 2 + 1)))
+    filled = 0
+    while start < len(data) and filled < len(found):
+        stop = data.find(b"\n", start + BLOCK_BYTES)
+        stop = len(data) if stop < 0 else stop
+        _, numbers = numbers_of(data[start:stop].decode("ascii", "replace"), name)
+        numbers = numbers[: len(found) - filled]
+        found[filled : filled + len(numbers)] = numbers
+        filled, start = filled + len(numbers), stop
+    return found[:filled]
+
+
 def load_npy(root: Path, relative: str) -> np.ndarray:
     """An `.npy` of plain numbers; its header is checked against the file's size before anything is allocated."""
     return _npy(io.BytesIO(read_bytes(root, relative)), relative)
@@ -97,8 +117,9 @@ def _npy(file: io.BytesIO, name: str) -> np.ndarray:
     size = len(file.getbuffer())
     try:
         version = np.lib.format.read_magic(file)
-        header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, by_column, dtype = header(file)
+        length = file.read(2 if version == (1, 0) else 4)
+        header = file.read(int.from_bytes(length, "little"))
+        shape, by_column, dtype = _header(version, length + header)
         if dtype.hasobject:
             raise BadRecording("object_array", f"{name} holds Python objects, which are never unpickled from arrays")
         claimed = math.prod(shape) * dtype.itemsize
@@ -110,13 +131,23 @@ def _npy(file: io.BytesIO, name: str) -> np.ndarray:
         raise BadRecording("not_npy", f"{name}: {str(error).splitlines()[0] if str(error) else type(error).__name__}") from None
 
 
+@lru_cache(maxsize=1024)
+def _header(version: tuple[int, int], data: bytes) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """Shape, order and type that an array's header states; headers repeat from file to file, and parsing one is slow."""
+    parse = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    return parse(io.BytesIO(data))
+
+
 class Npz:
     """An `.npz` opened safely: members are read one by one when asked for, sizes checked before unpacking, object arrays refused."""
 
     def __init__(self, root: Path, relative: str):
         self.name = relative
+        path = inside(root, relative)
+        if not path.stat().st_size:
+            raise BadRecording("empty", f"{relative} has no bytes")
         try:
-            self._zip = zipfile.ZipFile(io.BytesIO(read_bytes(root, relative)))
+            self._zip = zipfile.ZipFile(path)
         except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
             raise BadRecording("not_npz", f"{relative}: {error}") from None
         self._members = {Path(info.filename).stem: info for info in self._zip.infolist() if info.filename.endswith(".npy")}

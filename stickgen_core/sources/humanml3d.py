@@ -6,7 +6,8 @@ the 6D block is an inverse-kinematics result on a fixed skeleton and is never us
 
 import csv
 import io
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +18,10 @@ from stickgen_core.sources.amass import amass_origin
 from stickgen_core.sources.assemble import assemble
 from stickgen_core.sources.captions import parse_captions
 from stickgen_core.sources.files import load_npy, matching, read_text, walk
-from stickgen_core.sources.reader import Discovery, Unit
+from stickgen_core.sources.reader import Discovery, LeftOut, Unit
 from stickgen_core.sources.recording import Recording, Text
 from stickgen_core.sources.registry import SourceSpec
+from stickgen_core.sources.splits import listed
 
 # Joints -> numbers a frame: 4 of the root, then 3 + 6 + 3 a joint but the root's own, then 4 contacts.
 WIDTHS = {JOINT_COUNT: 263, 21: 251}
@@ -29,6 +31,29 @@ KIT_SIDES = ({"shoulder": 5, "elbow": 6, "wrist": 7, "hip": 11, "knee": 12, "ank
 # Thigh plus shin of the average adult; the fixed KIT skeleton gives the unit whatever the pose.
 LEG_M = 0.83
 PLAUSIBLE_UNIT_M = (1e-4, 10.0)
+
+
+# Lists of KIT-ML id -> AMASS path, as the annotation unifier writes them: a path, or an object that has one.
+KIT_LISTS = ("amass-path2kitml.json", "kitml.json", "kitml/annotations.json")
+
+
+def _origins(raw: Path, paths: Sequence[str]) -> dict[str, str]:
+    """Id -> the AMASS recording it was cut from, as `index.csv` (HumanML3D) or a list of AMASS paths (KIT-ML) says."""
+    found = {}
+    for file in matching(paths, "index.csv"):
+        for row in csv.DictReader(io.StringIO(read_text(raw, file))):
+            path, name = row.get("source_path") or "", Path(row.get("new_name") or "").stem
+            if path and name:
+                tail = path.split("pose_data/")[-1]
+                found[name] = f"humanact12/{Path(tail).stem}" if tail.startswith("humanact12") else amass_origin(tail)
+    for file in matching(paths, *KIT_LISTS):
+        try:
+            listing = json.loads(read_text(raw, file))
+            given = {str(key): row["path"] if isinstance(row, dict) else row for key, row in listing.items()}
+            found |= {key: amass_origin(path) for key, path in given.items() if path}
+        except (ValueError, AttributeError, KeyError, TypeError) as error:
+            raise BadRecording("bad_list", f"{file}: expected an object of id -> AMASS path ({type(error).__name__})") from None
+    return found
 
 
 def recover_joints(vectors: np.ndarray, joints: int) -> np.ndarray:
@@ -48,7 +73,7 @@ def recover_joints(vectors: np.ndarray, joints: int) -> np.ndarray:
 
 
 class HumanMl3dReader:
-    version = 1
+    version = 2
 
     def __init__(self, spec: SourceSpec):
         self.spec = spec
@@ -57,46 +82,37 @@ class HumanMl3dReader:
             raise ConfigError(f"configs/datasets/{spec.name}.yaml: expected skeleton smpl22 or kit21 and fps")
         self.fps = float(spec.fps)
         self.left = str(spec.options.get("left_side", "toes"))
+        self.mirrored = str(spec.options.get("mirrored", "drop"))
+        if self.left not in ("toes", "first", "second") or self.mirrored not in ("drop", "keep"):
+            raise ConfigError(f"configs/datasets/{spec.name}.yaml: expected left_side toes, first or second, and mirrored drop or keep")
 
     def discover(self, raw: Path) -> Discovery:
         paths = list(walk(raw))
         motions = {Path(file).stem: file for kind in ("new_joint_vecs", "new_joints") for file in matching(paths, f"{kind}/*.npy")}
         texts = {Path(file).stem: file for file in matching(paths, "texts/*.txt")}
-        split_of = {
-            line.strip(): split for split in ("train", "val", "test") for file in matching(paths, f"{split}.txt")
-            for line in read_text(raw, file).splitlines() if line.strip()
-        }  # fmt: skip
-        origins = self._origins(raw, paths)
+        split_of, origins = listed(raw, paths, self.spec.splits), _origins(raw, paths)
         units, skipped = [], []
         for key, file in sorted(motions.items()):
-            if key.startswith("M"):
+            original = key.removeprefix("M")
+            if key != original and self.mirrored == "drop":
                 # Its words and sides are swapped by a program; mirroring is ours to do, from the original.
-                skipped.append((file, "mirrored_copy"))
+                skipped.append(LeftOut(file, "mirrored_copy", f"of {original}"))
                 continue
             files = (file, texts[key]) if key in texts else (file,)
-            detail = {"split": split_of.get(key), "origin": origins.get(key, f"{self.spec.name}/{key}")}
+            detail = {"split": split_of.get(original), "origin": origins.get(original, self.spec.origin_of(key=original)),
+                      "mirrored_of": original if key != original else None}  # fmt: skip
             units.append(Unit(key, files, detail))
         return Discovery(tuple(units), tuple(skipped))
-
-    def _origins(self, raw: Path, paths: list[str]) -> dict[str, str]:
-        """Id -> the AMASS recording it was cut from, as `index.csv` says."""
-        found = {}
-        for file in matching(paths, "index.csv"):
-            for row in csv.DictReader(io.StringIO(read_text(raw, file))):
-                path, name = row.get("source_path") or "", Path(row.get("new_name") or "").stem
-                if path and name:
-                    tail = path.split("pose_data/")[-1]
-                    found[name] = f"humanact12/{Path(tail).stem}" if tail.startswith("humanact12") else amass_origin(tail)
-        return found
 
     def read(self, raw: Path, unit: Unit) -> Iterator[Recording]:
         placed = self._positions(load_npy(raw, unit.files[0]), unit.files[0])
         if not np.isfinite(placed).all():
             raise BadRecording("non_finite", f"{unit.files[0]} holds NaN or infinity")
         source = np.zeros(JOINT_COUNT, np.uint8)
-        extra: dict[str, object] = {}
+        extra: dict[str, object] = {"mirrored_of": unit.detail["mirrored_of"]} if unit.detail["mirrored_of"] else {}
         if self.joints != JOINT_COUNT:
-            placed, source, extra = self._kit(placed, unit.files[0])
+            placed, source, measured = self._kit(placed, unit.files[0])
+            extra |= measured
         captions: tuple[Text, ...] = ()
         if len(unit.files) > 1:
             captions = parse_captions(read_text(raw, unit.files[1]), len(placed) / self.fps, unit.files[1])

@@ -13,10 +13,11 @@ from stickgen_core.errors import BadRecording
 from stickgen_core.skeleton.body import JOINT_COUNT
 from stickgen_core.sources.files import expect, load_npy, matching, rate_hz, read_text, walk
 from stickgen_core.sources.pickles import load_pickle
-from stickgen_core.sources.reader import Discovery, Unit
+from stickgen_core.sources.reader import Discovery, LeftOut, Unit
 from stickgen_core.sources.recording import Recording, Text
 from stickgen_core.sources.registry import SourceSpec
-from stickgen_core.sources.smpl import load_model, models_fingerprint, smpl_joints
+from stickgen_core.sources.smpl import joints_via, models_fingerprint, via_fingerprint
+from stickgen_core.sources.splits import ignored, listed
 
 PROCESSED_FPS = 30.0
 PROCESSED_WIDTH = 492
@@ -29,18 +30,15 @@ class InterHumanReader:
     def __init__(self, spec: SourceSpec):
         self.spec = spec
         self.family = str(spec.options.get("pkl_body_model", "smplh"))
+        self.via = joints_via(spec)
 
     def fingerprint(self, raw: Path) -> str:
-        return models_fingerprint(raw)
+        return models_fingerprint(raw, self.family) + via_fingerprint(self.via)
 
     def discover(self, raw: Path) -> Discovery:
         paths = list(walk(raw))
-        texts = {Path(file).stem: file for file in matching(paths, "annots/*.txt", "annotations/*.txt")}
-        split_of = {
-            line.strip(): split for split in ("train", "val", "test") for file in matching(paths, f"{split}.txt")
-            for line in read_text(raw, file).splitlines() if line.strip()
-        }  # fmt: skip
-        ignored = {line.strip() for file in matching(paths, "ignore_list.txt") for line in read_text(raw, file).splitlines()}
+        texts = {Path(file).stem: file for file in matching(paths, "annots/*.txt", "annotations/*.txt", "texts/*.txt")}
+        split_of, bad = listed(raw, paths, self.spec.splits), ignored(raw, paths, "ignore_list.txt")
         first = {Path(file).stem: file for file in matching(paths, "person1/*.npy")}
         second = {Path(file).stem: file for file in matching(paths, "person2/*.npy")}
         pickles = {Path(file).stem: file for file in matching(paths, "motions/*.pkl")}
@@ -51,10 +49,10 @@ class InterHumanReader:
             elif key in pickles:
                 files = (pickles[key],)
             else:
-                skipped.append((first.get(key) or second[key], "partner_missing"))
+                skipped.append(LeftOut(first.get(key) or second[key], "partner_missing"))
                 continue
-            if key in ignored:
-                skipped.append((files[0], "ignore_list"))
+            if key in bad:
+                skipped.append(LeftOut(files[0], "ignore_list"))
                 continue
             detail = {"split": split_of.get(key), "text": texts.get(key)}
             units.append(Unit(key, (*files, *filter(None, [texts.get(key)])), detail))
@@ -73,7 +71,7 @@ class InterHumanReader:
         duration = frames / fps
         lines = read_text(raw, unit.detail["text"]).splitlines() if unit.detail["text"] else []
         yield Recording(
-            key=unit.key, origin=f"interhuman/{unit.key}", file=unit.files[0], fps=fps, joints=joints, present=np.ones(joints.shape[:2], bool),
+            key=unit.key, origin=self.spec.origin_of(key=unit.key), file=unit.files[0], fps=fps, joints=joints, present=np.ones(joints.shape[:2], bool),
             people=PEOPLE, texts=tuple(Text(" ".join(line.split()), 0.0, duration, "caption") for line in lines if line.strip()),
             official_split=unit.detail["split"], protocol="interhuman" if unit.detail["split"] else None,
         )  # fmt: skip
@@ -91,8 +89,8 @@ class InterHumanReader:
         trans = expect(f"{name} trans", np.asarray(person["trans"]), (None, 3))
         root = expect(f"{name} root_orient", np.asarray(person["root_orient"]), (len(trans), 3))
         body = expect(f"{name} pose_body", np.asarray(person["pose_body"]), (len(trans), 3 * (JOINT_COUNT - 1)))
-        model = load_model(raw, self.family, str(person.get("gender", "neutral")))
-        return smpl_joints(model, np.asarray(person["betas"]).reshape(-1), np.concatenate([root, body], axis=1), trans)
+        betas, gender = np.asarray(person["betas"], np.float64).reshape(-1), str(person.get("gender", "neutral"))
+        return self.via(raw, self.family, gender, betas, np.concatenate([root, body], axis=1), trans)
 
 
 def _processed(values: np.ndarray, name: str) -> np.ndarray:

@@ -25,7 +25,7 @@ class JointsReader:
     def __init__(self, spec: SourceSpec):
         self.spec = spec
         self.names = tuple(spec.options.get("names", JOINT_NAMES))
-        self.unit_m = float(spec.options.get("unit_m", 1.0))
+        self.unit_m = 1.0 if spec.unit_m is None else spec.unit_m
         self.labels = labels_for(spec.name)
 
     def fingerprint(self, raw: Path) -> str:
@@ -66,9 +66,9 @@ class JointsReader:
         if len(unit.files) > 1:
             captions += [line.strip() for line in read_text(raw, unit.files[1]).splitlines() if line.strip()]
         duration = len(joints) / fps
-        labels, texts, extra = labelled(self.labels, [unit.key.rsplit("/", 1)[-1]], duration, f"{self.spec.name}/{unit.key}")
+        labels, texts, extra = labelled(self.labels, [unit.key.rsplit("/", 1)[-1]], duration)
         yield Recording(
-            key=unit.key, origin=f"{self.spec.name}/{unit.key}", file=file, fps=fps, joints=np.where(np.isfinite(joints), joints, 0.0),
+            key=unit.key, origin=self.spec.origin_of(key=unit.key), file=file, fps=fps, joints=np.where(np.isfinite(joints), joints, 0.0),
             present=present, people=tuple(str(actor) for actor in range(joints.shape[1])), joint_source=source, labels=labels,
             texts=(*(Text(text, 0.0, duration, "caption") for text in captions), *texts), extra=extra,
         )  # fmt: skip

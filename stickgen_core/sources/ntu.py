@@ -12,11 +12,12 @@ from pathlib import Path
 import numpy as np
 
 from stickgen_core.errors import BadRecording
+from stickgen_core.records.digests import digest_json
 from stickgen_core.skeleton.rotations import axis_angle_to_matrix, normalised
 from stickgen_core.sources.actions import UNKNOWN, labels_for, load_actions
 from stickgen_core.sources.assemble import assemble
 from stickgen_core.sources.files import matching, numbers_of, read_text, walk
-from stickgen_core.sources.reader import Discovery, Unit
+from stickgen_core.sources.reader import Discovery, LeftOut, Unit
 from stickgen_core.sources.recording import Label, Recording, Text
 from stickgen_core.sources.registry import SourceSpec
 from stickgen_core.sources.templates import template
@@ -148,6 +149,12 @@ def level(people: Sequence[Body]) -> np.ndarray:
     return axis_angle_to_matrix(normalised(axis) * angle)
 
 
+def body22(people: Sequence[Body]) -> tuple[np.ndarray, np.ndarray]:
+    """Levelled joints [T, A, 22, 3] and joint_source."""
+    points = np.stack([body.joints for body in people], axis=1) @ level(people).T
+    return assemble({ours: points[:, :, index] for ours, index in KINECT.items()})
+
+
 class NtuReader:
     version = 1
 
@@ -158,7 +165,7 @@ class NtuReader:
         self.labels = labels_for("ntu_rgbd")
 
     def fingerprint(self, raw: Path) -> str:
-        return self.labels.digest()
+        return self.labels.digest() + digest_json(sorted(self.actions.items()))
 
     def discover(self, raw: Path) -> Discovery:
         paths = list(walk(raw))
@@ -167,11 +174,11 @@ class NtuReader:
         for file in matching(paths, "*.skeleton", "S*C*P*R*A*.skeleton.npy"):
             found = NAME.search(Path(file).name)
             if not found:
-                skipped.append((file, "no_ntu_name"))
+                skipped.append(LeftOut(file, "no_ntu_name"))
             elif file.endswith(".npy"):
-                skipped.append((file, "npy_conversion_holds_pickled_objects"))
+                skipped.append(LeftOut(file, "npy_conversion_holds_pickled_objects", "get the .skeleton files"))
             elif found[0] in missing:
-                skipped.append((file, "official_missing_list"))
+                skipped.append(LeftOut(file, "official_missing_list"))
             else:
                 units.append(Unit(found[0], (file,)))
         return Discovery(tuple(units), tuple(skipped))
@@ -188,19 +195,18 @@ class NtuReader:
         if not found:
             raise BadRecording("bad_name", f"{file}: {name} does not read SsssCcccPpppRrrrAaaa")
         setup, camera, performer, _, number = map(int, found.groups())
-        points = np.stack([body.joints for body in people], axis=1) @ level(people).T
-        joints, source = assemble({ours: points[:, :, index] for ours, index in KINECT.items()})
+        joints, source = body22(people)
         duration = len(joints) / FPS
         action = self.actions.get(number, UNKNOWN)
         phrase = self.labels.phrases.get(f"a{number:03d}", "")
-        texts = (Text(phrase, 0.0, duration, "label"), template(phrase, name, 0.0, duration)) if phrase else ()
+        texts = (Text(phrase, 0.0, duration, "label"), template(phrase, 0.0, duration)) if phrase else ()
         splits = {
             "xsub": "train" if performer in TRAIN_PERFORMERS else "test", "xview": "test" if camera == 1 else "train",
             "xset": "train" if setup % 2 == 0 else "test",
         }  # fmt: skip
         protocol = str(self.spec.options.get("protocol", "xsub"))
         return Recording(
-            key=name, origin=f"ntu/{re.sub(r'C[0-9]{3}', '', found[0])}", file=file, fps=FPS, joints=joints,
+            key=name, origin=self.spec.origin_of(key=name, performance=re.sub(r"C\d{3}", "", found[0])), file=file, fps=FPS, joints=joints,
             present=np.stack([body.present for body in people], axis=1), people=tuple(body.name for body in people), joint_source=source,
             texts=texts, labels=tuple(Label(action, 0.0, duration, actor) for actor in range(len(people))) if action != UNKNOWN else (),
             official_split=splits[protocol], protocol=protocol,

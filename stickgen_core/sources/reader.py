@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from stickgen_core.sources.recording import Recording
 from stickgen_core.sources.registry import SourceSpec
@@ -16,19 +16,29 @@ class Unit:
     key      unique within the source, stable
     files    what `read` opens, as paths below the raw root
     detail   small picklable values that discovery already knows: captions, frame ranges, splits
+    bytes    how much of its files is read, 0 for all of them
     """
 
     key: str
     files: tuple[str, ...] = ()
     detail: Mapping[str, Any] = field(default_factory=dict)
+    bytes: int = 0
+
+
+class LeftOut(NamedTuple):
+    """A file (or a part of one) that is not read, by a rule or because it cannot be: for the ledger."""
+
+    file: str
+    reason: str
+    detail: str = ""
 
 
 @dataclass(frozen=True)
 class Discovery:
-    """What a raw folder holds: units to read, and files left out by a rule, each with its reason (file, reason)."""
+    """What a raw folder holds: units to read, and what is left out, each with its reason."""
 
     units: tuple[Unit, ...]
-    skipped: tuple[tuple[str, str], ...] = ()
+    skipped: tuple[LeftOut, ...] = ()
 
 
 class Reader(Protocol):

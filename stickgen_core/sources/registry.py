@@ -28,6 +28,13 @@ class SourceSpec(Section):
     """One data set: how it is read, where it comes from, under which terms.
 
     Files of `configs/datasets/`; the file's stem is the name.
+
+    unit_m        metres per unit of the files, none where the reader finds it out
+    origin        the rule that names the performance a recording came from, from {source}, {key} and what the reader adds; data
+                  sets that hold the same performances write the same name
+    needs         data sets that this one builds on: an edge of the graph; without them it is absent
+    needs_files   patterns of its own files without which it must not be read: without them it is absent
+    splits        split -> file name of the authors' list
     """
 
     name: str = ""
@@ -36,16 +43,18 @@ class SourceSpec(Section):
     kind: Literal["real", "synthetic"] = "real"
     profiles: tuple[str, ...] = ()
     axes: Axes = "y_up"
-    fps: float | None = None
+    fps: float | None = Field(default=None, gt=0)
+    unit_m: float | None = Field(default=None, gt=0)
     skeleton: str = "smpl22"
+    origin: str = "{source}/{key}"
     needs: tuple[str, ...] = ()
+    needs_files: tuple[str, ...] = ()
     licence: Licence
     citation: str = ""
     register_at: str = ""
     layout: tuple[str, ...] = ()
     expected: Mapping[str, int] = Field(default_factory=dict)
     splits: Mapping[str, str] = Field(default_factory=dict)
-    labels: Mapping[str, str] = Field(default_factory=dict)
     retention: Retention = "recommended"
     train_only: bool = False
     options: Mapping[str, Any] = Field(default_factory=dict)
@@ -56,6 +65,14 @@ class SourceSpec(Section):
         if value and not value.lstrip().startswith("@"):
             raise ValueError("expected BibTeX that starts with @")
         return value
+
+    def origin_of(self, **names: object) -> str:
+        """The origin id by the YAML's rule."""
+        try:
+            return self.origin.format(**{"source": self.name, **names})
+        except (KeyError, IndexError, ValueError) as error:
+            known = ", ".join(f"{{{name}}}" for name in ("source", *names))
+            raise ConfigError(f"configs/datasets/{self.name}.yaml: origin {self.origin!r}: {error}; it may use {known}") from None
 
     def digest(self) -> str:
         """Changes when anything a reader could see changes."""

@@ -1,10 +1,12 @@
 """SMPL-family joints without a mesh: joints depend on shape, not on pose blend shapes or skinning, so a few numbers a model suffice.
 
 J0 = J_regressor v_template and JS = J_regressor shapedirs come from the user's own licensed files under `body_models/`.
+A data set's `options.joints_via: smplx` asks the `smplx` package for the same joints by way of its mesh, some fifty times slower.
 """
 
 import hashlib
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -12,12 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from stickgen_core.errors import BadRecording, MissingInput
+from stickgen_core.errors import BadRecording, ConfigError, MissingInput
 from stickgen_core.skeleton.body import JOINT_COUNT, PARENTS
 from stickgen_core.skeleton.kinematics import forward_kinematics
 from stickgen_core.skeleton.rotations import axis_angle_to_matrix
 from stickgen_core.sources.files import Npz, walk
 from stickgen_core.sources.pickles import load_pickle
+from stickgen_core.sources.registry import SourceSpec
 
 FOLDER = "body_models"
 GENDERS = {"male": "m", "female": "f", "neutral": "neutral"}
@@ -27,7 +30,19 @@ PATTERNS = {
     "smplh": (r"smplh/{g}/model\.npz", r"smplh_{g}\.(npz|pkl)", r"(^|/){g}/model\.npz"),
     "smplx": (r"smplx_{g}(_2020)?\.(npz|pkl)", r"smplx/{g}/model\.npz"),
 }
+# The same two families as people know them, for messages; {G} MALE, {g} male, {s} m.
+NAMES = {
+    "smpl": ("smpl/SMPL_{G}.pkl", "basicmodel_{s}_lbs_10_207_0_v1.1.0.pkl"),
+    "smplh": ("smplh/{g}/model.npz", "SMPLH_{G}.pkl"),
+    "smplx": ("smplx/SMPLX_{G}.npz", "smplx/{g}/model.npz"),
+}
+# Frames whose rotations are worked out together, so that an hour of poses needs no gigabytes.
+CHUNK_FRAMES = 4096
 SITES = {"smpl": "https://smpl.is.tue.mpg.de", "smplh": "https://mano.is.tue.mpg.de", "smplx": "https://smpl-x.is.tue.mpg.de"}
+
+
+# (raw folder, family, gender, betas [B], poses [T, 66], trans [T, 3]) -> joints [T, 22, 3]
+JointsVia = Callable[[Path, str, str, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -58,8 +73,25 @@ def find_model(folder: Path, family: str, gender: str) -> str:
         for name in names:
             if re.search(rf"(^|/){pattern}$" if not pattern.startswith("(^") else f"{pattern}$", name.lower()):
                 return name
-    looked = " or ".join(re.sub(r"[\\()^|]|\(pkl\|npz\)", "", p) for p in patterns[:2])
+    looked = " or ".join(file_names(family, gender))
     raise MissingInput(f"{folder}: no {family.upper()} model for {gender}; expected {looked}; register at {SITES[family]}")
+
+
+def file_names(family: str, gender: str) -> list[str]:
+    """Both names under which a model is distributed or kept."""
+    return [name.format(G=gender.upper(), g=gender, s=GENDERS[gender]) for name in NAMES[family]]
+
+
+def found_models(folder: Path) -> dict[str, dict[str, str]]:
+    """Family -> gender -> file below the folder, of the models that are there."""
+    found: dict[str, dict[str, str]] = {family: {} for family in PATTERNS}
+    for family, genders in found.items():
+        for gender in GENDERS:
+            try:
+                genders[gender] = find_model(folder, family, gender)
+            except MissingInput:
+                continue
+    return found
 
 
 def load_model(raw: Path, family: str, gender: str) -> BodyModel:
@@ -70,14 +102,18 @@ def load_model(raw: Path, family: str, gender: str) -> BodyModel:
 def _load(folder: Path, family: str, gender: str) -> BodyModel:
     name = find_model(folder, family, gender)
     try:
-        if name.lower().endswith(".npz"):
-            archive = Npz(folder, name)
-            values: dict[str, Any] = {key: archive.get(key) for key in ("v_template", "shapedirs", "J_regressor", "kintree_table")}
-        else:
-            values = load_pickle(folder, name)
-        return joints_of_model(values)
+        return joints_of_model(model_values(folder, name, ("v_template", "shapedirs", "J_regressor", "kintree_table")))
     except (BadRecording, KeyError, ValueError, TypeError) as error:
         raise MissingInput(f"{folder / name}: not a body model ({error}); download it again from {SITES[family]}") from None
+
+
+def model_values(folder: Path, name: str, keys: tuple[str, ...]) -> dict[str, Any]:
+    """Arrays of a model's file, without running anything that the file names."""
+    if name.lower().endswith(".npz"):
+        archive = Npz(folder, name)
+        return {key: archive.get(key) for key in keys}
+    values = load_pickle(folder, name)
+    return {key: values[key] for key in keys}
 
 
 def joints_of_model(values: dict[str, Any]) -> BodyModel:
@@ -100,18 +136,47 @@ def smpl_joints(model: BodyModel, betas: np.ndarray, poses: np.ndarray, trans: n
     rest = model.rest(betas)
     offsets = rest.copy()
     offsets[1:] -= rest[list(PARENTS[1:])]
-    rotations = axis_angle_to_matrix(poses[:, : 3 * JOINT_COUNT].reshape(len(poses), JOINT_COUNT, 3))
-    return forward_kinematics(rotations, offsets, PARENTS, rest[0] + trans)
+    joints = np.empty((len(poses), JOINT_COUNT, 3))
+    for start in range(0, len(poses), CHUNK_FRAMES):
+        piece = slice(start, start + CHUNK_FRAMES)
+        rotations = axis_angle_to_matrix(poses[piece, : 3 * JOINT_COUNT].reshape(-1, JOINT_COUNT, 3))
+        joints[piece] = forward_kinematics(rotations, offsets, PARENTS, rest[0] + trans[piece])
+    return joints
 
 
-def models_fingerprint(raw: Path) -> str:
-    """Of the body models by name, size and both ends of each file: enough to see a changed one without reading gigabytes."""
+def own_joints(raw: Path, family: str, gender: str, betas: np.ndarray, poses: np.ndarray, trans: np.ndarray) -> np.ndarray:
+    """Joints by the model's few numbers."""
+    return smpl_joints(load_model(raw, family, gender), betas, poses, trans)
+
+
+def joints_via(spec: SourceSpec) -> JointsVia:
+    """How a data set's joints are worked out: `options.joints_via`, own (no mesh) or smplx (the package's own)."""
+    chosen = str(spec.options.get("joints_via", "own"))
+    if chosen == "smplx":
+        from stickgen_core.sources.smplx_joints import package_joints
+
+        return package_joints
+    if chosen != "own":
+        raise ConfigError(f"configs/datasets/{spec.name}.yaml: options.joints_via {chosen!r}: expected own or smplx")
+    return own_joints
+
+
+def via_fingerprint(via: JointsVia) -> str:
+    """What else decides the joints: nothing of ours, the version of the package."""
+    if via is own_joints:
+        return ""
+    from stickgen_core.sources.smplx_joints import package_version
+
+    return f"smplx {package_version()}"
+
+
+def models_fingerprint(raw: Path, family: str, gender: str | None = None) -> str:
+    """Of a family's models by name, size and both ends of each file: enough to see a changed one without reading gigabytes."""
     folder = body_models(raw)
     hasher = hashlib.sha256()
-    for name in walk(folder) if folder.is_dir() else ():
+    found = found_models(folder)[family] if folder.is_dir() else {}
+    for name in sorted({file for kind, file in found.items() if gender in (None, kind)}):
         path = folder / name
-        if path.suffix.lower() not in (".npz", ".pkl") or not path.is_file():
-            continue
         size = path.stat().st_size
         with path.open("rb") as file:
             head = file.read(1 << 16)

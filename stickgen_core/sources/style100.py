@@ -10,10 +10,9 @@ import numpy as np
 
 from stickgen_core.errors import BadRecording
 from stickgen_core.sources.actions import labels_for
-from stickgen_core.sources.bvh import parse_bvh
-from stickgen_core.sources.bvh_source import body22, joint_map_of
+from stickgen_core.sources.bvh_source import body22, joint_map_of, read_bvh, unit_of
 from stickgen_core.sources.files import matching, read_text, walk
-from stickgen_core.sources.reader import Discovery, Unit
+from stickgen_core.sources.reader import Discovery, LeftOut, Unit
 from stickgen_core.sources.recording import Label, Recording, Text
 from stickgen_core.sources.registry import SourceSpec
 from stickgen_core.sources.templates import template
@@ -25,7 +24,7 @@ class Style100Reader:
     def __init__(self, spec: SourceSpec):
         self.spec = spec
         self.joint_map = joint_map_of(spec)
-        self.unit_m = float(spec.options.get("unit_m", 0.01))
+        self.unit_m = unit_of(spec)
         self.labels = labels_for(spec.name)
 
     def fingerprint(self, raw: Path) -> str:
@@ -40,14 +39,14 @@ class Style100Reader:
             style, _, content = Path(file).stem.rpartition("_")
             span = _span(cuts.get(style, {}), content)
             if span is None:
-                skipped.append((file, "no_frame_cut"))
+                skipped.append(LeftOut(file, "no_frame_cut"))
                 continue
             detail = {"style": style, "content": content, "span": span, "about": _description(about.get(style, {}))}
             units.append(Unit(f"{style}/{content}", (file,), detail))
         return Discovery(tuple(units), tuple(skipped))
 
     def read(self, raw: Path, unit: Unit) -> Iterator[Recording]:
-        bvh = parse_bvh(read_text(raw, unit.files[0]), unit.files[0])
+        bvh = read_bvh(raw, unit.files[0])
         start, stop = unit.detail["span"]
         stop = min(stop, len(bvh.values))
         if start >= stop:
@@ -60,11 +59,11 @@ class Style100Reader:
         texts = [Text(f"{words}, {content}", 0.0, duration, "label")]
         phrase = self.labels.phrases.get(content.lower())
         if phrase:
-            texts.append(template(f"{phrase} in the style '{words}'", f"{self.spec.name}/{unit.key}", 0.0, duration))
+            texts.append(template(f"{phrase} in the style '{words}'", 0.0, duration))
         if unit.detail["about"]:
             texts.append(Text(str(unit.detail["about"]), 0.0, duration, "label"))
         yield Recording(
-            key=unit.key, origin=f"{self.spec.name}/{unit.key}", file=unit.files[0], fps=1 / bvh.frame_s, joints=joints[:, None],
+            key=unit.key, origin=self.spec.origin_of(key=unit.key, style=style, content=content), file=unit.files[0], fps=1 / bvh.frame_s, joints=joints[:, None],
             present=np.ones((len(joints), 1), bool), joint_source=source, texts=tuple(texts),
             labels=(Label(action, 0.0, duration),) if action >= 0 else (),
             extra={"style": style, "content": content, **({"unmapped": unmapped} if unmapped else {})},

@@ -1,22 +1,33 @@
-"""Template texts from labels: marked as such, drawn by the recording's own key, never passed off as captions."""
+"""Template texts from labels: marked as such, drawn by the clip's id, never passed off as captions."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from stickgen_core.records.seeds import generator
 from stickgen_core.sources.actions import UNKNOWN, Labels
 from stickgen_core.sources.recording import Label, Text
 
 SUBJECTS = ("a person", "someone", "the person", "a figure")
+# Stands in a template until the clip is known whose id draws the subject.
+SUBJECT = "{subject}"
 
 
-def template(phrase: str, key: str, start_s: float, end_s: float, actor: int | None = None) -> Text:
-    """A sentence around a phrase in the third person ("walks forward"), its subject drawn by the key."""
-    subject = SUBJECTS[int(generator("template", key, phrase).integers(len(SUBJECTS)))]
-    return Text(f"{subject} {phrase}", start_s, end_s, "template", actor)
+def template(phrase: str, start_s: float, end_s: float, actor: int | None = None) -> Text:
+    """A sentence around a phrase in the third person ("walks forward"), its subject still open."""
+    return Text(f"{SUBJECT} {phrase}", start_s, end_s, "template", actor)
+
+
+def with_subject(text: Text, clip_id: str) -> Text:
+    """A template with the subject that the clip's id draws; any other text as it is."""
+    if text.kind != "template" or not text.text.startswith(SUBJECT):
+        return text
+    phrase = text.text.removeprefix(SUBJECT)
+    subject = SUBJECTS[int(generator("template", clip_id, phrase).integers(len(SUBJECTS)))]
+    return replace(text, text=subject + phrase)
 
 
 def labelled(
-    table: Labels, names: Sequence[str], duration_s: float, key: str, actor: int = 0
+    table: Labels, names: Sequence[str], duration_s: float, actor: int = 0
 ) -> tuple[tuple[Label, ...], tuple[Text, ...], dict[str, object]]:
     """Labels, texts and extra of a recording that one of these names describes as a whole, tried in order.
 
@@ -28,6 +39,6 @@ def labelled(
     texts = [Text(names[0].replace("_", " "), 0.0, duration_s, "label")]
     phrase = next((table.phrases[name.lower()] for name in names if name.lower() in table.phrases), None)
     if phrase:
-        texts.append(template(phrase, key, 0.0, duration_s))
+        texts.append(template(phrase, 0.0, duration_s))
     missing = action == UNKNOWN and len(unmapped) == len(names)
     return labels, tuple(texts), {"unmapped": [names[0]]} if missing else {}

@@ -14,7 +14,7 @@ from stickgen_pipeline.checks import COUNTS_ADD_UP, STORE_IS_WHOLE
 from stickgen_pipeline.inventory import state_of
 from stickgen_pipeline.recipes import recipe
 from stickgen_pipeline.steps import Check, Step, Verdict, Work
-from stickgen_pipeline.tables import drops, overview
+from stickgen_pipeline.tables import drops, overview, recordings
 
 
 def canonical_steps(settings: Settings) -> list[Step]:
@@ -37,7 +37,7 @@ def _canonical_step(spec: SourceSpec, settings: Settings) -> Step:
             COUNTS_ADD_UP,
             Check("has_clips", "The data set gave clips.", partial(_has_clips, spec, settings), stops=False),
         ),
-        show=lambda manifest, folder: {**overview(folder), **drops(folder)},
+        show=lambda manifest, folder: {**overview(folder), **drops(folder), **recordings(manifest)},
         facts={"licence": spec.licence.name, "share_derived": spec.licence.share_derived, "reader": spec.reader},
         kinds=frozenset({"arrow"}),
     )

@@ -38,6 +38,9 @@ def model_arrays(joints: int, shapes: int) -> dict[str, np.ndarray]:
         "shapedirs": directions,
         "J_regressor": np.eye(joints),
         "kintree_table": np.stack([parents, np.arange(joints, dtype=np.uint32)]),
+        # What a mesh needs and joints do not: the smplx package asks for them.
+        "posedirs": np.zeros((joints, 3, 9 * (joints - 1))),
+        "weights": np.eye(joints),
     }
 
 
@@ -135,9 +138,11 @@ def write_humanml3d(root: Path, *, vectors: bool = False) -> None:
     )
 
 
-def write_kit_ml(root: Path, *, first_is_left: bool = True, unit_m: float = 0.0023) -> None:
+def write_kit_ml(root: Path, *, first_is_left: bool = True, unit_m: float = 0.0023, vectors: bool = False) -> None:
+    """21 joints in the set's own unit, or the 251 numbers made of them; one id has a list entry that names its AMASS recording."""
     folder = root / "kit_ml"
-    joints = known_motion(12.5, 8.0).joints
+    motion = known_motion(12.5, 8.08 if vectors else 8.0)
+    joints = motion.joints
     left, right = KIT_SIDES if first_is_left else KIT_SIDES[::-1]
     values = np.zeros((len(joints), 21, 3), np.float32)
     for name, index in KIT_MIDDLE.items():
@@ -145,10 +150,14 @@ def write_kit_ml(root: Path, *, first_is_left: bool = True, unit_m: float = 0.00
     for side, indices in (("left", left), ("right", right)):
         for name, index in indices.items():
             values[:, index] = joints[:, JOINT[f"{side}_{name}"]] / unit_m
-    for name in ("new_joints", "texts"):
+    kind = "new_joint_vecs" if vectors else "new_joints"
+    for name in (kind, "texts"):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    np.save(folder / "new_joints" / "00001.npy", values)
+    if vectors:
+        values = humanml3d_vectors(values.astype(np.float64), yaw_of(motion))
+    np.save(folder / kind / "00001.npy", values)
     (folder / "texts" / "00001.txt").write_text("A person walks and sits.#x#0.0#0.0\n")
+    (folder / "kitml.json").write_text(json.dumps({"00001": {"path": f"{AMASS_NAME}_poses", "duration": 8.0, "annotations": []}}))
 
 
 def kinect_joints(motion: Motion) -> np.ndarray:
@@ -321,6 +330,11 @@ def write_aistpp(root: Path, *, keypoints: bool = False) -> None:
     (folder / "splits").mkdir(parents=True, exist_ok=True)
     (folder / "splits" / "crossmodal_test.txt").write_text(name + "\n")
     (folder / "ignore_list.txt").write_text("gPO_sBM_cAll_d10_mPO0_ch01\n")
+    (folder / "cameras").mkdir(exist_ok=True)
+    (folder / "cameras" / "mapping.txt").write_text(f"{name} setting1\n")
+    rig = [{"name": f"c{n:02d}", "size": [1920, 1080], "matrix": [[1500.0, 0, 960], [0, 1500.0, 540], [0, 0, 1]], "rotation": [0.0, 0.0, 0.0],
+            "translation": [0.0, -100.0 * n, 400.0], "distortions": [0.0] * 5} for n in range(1, 10)]  # fmt: skip
+    (folder / "cameras" / "setting1.json").write_text(json.dumps(rig))
     if keypoints:
         points = np.zeros((len(motion.joints), 17, 3))
         points[:, :5] = motion.joints[:, JOINT["head"], None]
@@ -339,10 +353,20 @@ def write_aistpp(root: Path, *, keypoints: bool = False) -> None:
         (folder / "motions" / f"{key}.pkl").write_bytes(pickle.dumps(values))
 
 
-def write_lsmb19(root: Path) -> None:
+def write_lsmb19(root: Path, *, long: bool = False) -> None:
+    """Training blocks and a query of NTU clips, which lie beside it; or one long sequence of three performances with its annotations."""
+    write_ntu(root)
     folder = root / "lsmb19"
     folder.mkdir(parents=True, exist_ok=True)
     rows = ["; ".join(", ".join(f"{v:.6f}" for v in joint) for joint in frame) for frame in kinect_joints(known_motion(30.0))]
+    if long:
+        here = known_motion(30.0)
+        there = kinect_joints(here) + [1.2, 0, 0.4]
+        moved = ["; ".join(", ".join(f"{v:.6f}" for v in joint) for joint in frame) for frame in there]
+        lines = ["#objectKey messif.objects.keys.AbstractObjectKey 1_0_0_723", "723;mcdr.objects.ObjectMocapPose", *rows, *moved, *rows]
+        (folder / "cs_sequence.data").write_text("\n".join(lines) + "\n")
+        (folder / "cs_annotations.txt").write_text(f"1_0_0_8_0\t0\t{len(rows)}\n1_0_0_A009_1\t{len(rows) + 60}\t120\n")
+        return
     block = [f"{NTU_NAME}_0", *rows, "S002C001P004R001A009_241", *rows]
     (folder / "cs_training_samples.txt").write_text("\n".join(block) + "\n")
     key = f"#objectKey messif.objects.keys.AbstractObjectKey {NTU_NAME}_8_0_{len(rows)}"

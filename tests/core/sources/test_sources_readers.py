@@ -32,6 +32,8 @@ WRITERS: list[tuple[str, str, Callable[[Path], object], float]] = [
     ("humanml3d joints", "humanml3d", native.write_humanml3d, 0.02),
     ("humanml3d vectors", "humanml3d", lambda root: native.write_humanml3d(root, vectors=True), 0.02),
     ("kit left first", "kit_ml", native.write_kit_ml, 0.05),
+    ("kit vectors", "kit_ml", lambda root: native.write_kit_ml(root, vectors=True), 0.05),
+    ("kit vectors right first", "kit_ml", lambda root: native.write_kit_ml(root, first_is_left=False, vectors=True), 0.05),
     ("kit right first, metres", "kit_ml", lambda root: native.write_kit_ml(root, first_is_left=False, unit_m=1.0), 0.05),
     ("ntu", "ntu_rgbd", native.write_ntu, 0.03),
     ("100style", "100style", native.write_100style, 0.006),
@@ -228,7 +230,7 @@ def test_a_missing_body_model_names_the_files(tmp_path: Path) -> None:
     native.write_amass(tmp_path)
     for file in (tmp_path / "body_models" / "smplh" / "male").iterdir():
         file.unlink()
-    with pytest.raises(MissingInput, match=r"SMPLH model for male; expected smplh/male/model.npz or smplh_male"):
+    with pytest.raises(MissingInput, match=r"SMPLH model for male; expected smplh/male/model.npz or SMPLH_MALE.pkl"):
         converted(tmp_path, "amass")
 
 
@@ -276,3 +278,16 @@ def test_joints_without_a_mesh_are_those_of_smplx() -> None:
 
 def test_readers_declare_a_version() -> None:
     assert all(reader_for(spec).version >= 1 for spec in [*REGISTRY.values(), *OWN.values()] if spec.reader != "synthetic")
+
+
+def test_a_long_sequence_of_lsmb19_is_cut_at_its_annotations_and_wherever_the_body_jumps(tmp_path: Path) -> None:
+    native.write_lsmb19(tmp_path, long=True)
+    corpus = converted(tmp_path, "lsmb19")
+    ids = load_actions().ids
+    # 241 annotated frames, 60 of the second performance, 120 annotated, then its rest and all of the third: 302 frames with a jump.
+    spans = {clip.id.split("/")[-1]: clip.frames for clip in corpus}
+    assert spans == {"00000000#0": 201, "00000241#0": 50, "00000301#0": 100, "00000421#0": 50, "00000421#1": 201}
+    known = {clip.id.split("/")[-1]: set(clip.actions[:, 0].tolist()) for clip in corpus}
+    assert known["00000000#0"] == {ids["sit_down"]} and known["00000301#0"] == {ids["stand_up"]} and known["00000421#1"] == {-1}
+    assert max(np.abs(np.diff(clip.joints, axis=0)).max() for clip in corpus) < 0.6
+    assert len({clip.origin for clip in corpus}) == 4

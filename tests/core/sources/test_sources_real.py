@@ -47,8 +47,8 @@ def test_cmu_bvh_of_debian(tmp_path: Path) -> None:
     (tmp_path / "cmu").mkdir()
     (tmp_path / "cmu" / "01_01.bvh").write_bytes((folder / "01_01.bvh").read_bytes())
     # The unit of CMU files is 1/0.45 inch; frame 0 is an inserted T-pose.
-    spec = SourceSpec(name="cmu", title="CMU", reader="bvh", skeleton="cmu", licence=Licence(name="free"), layout=("*.bvh",),
-                      options={"unit_m": 0.056444, "skip_frames": 1})  # fmt: skip
+    spec = SourceSpec(name="cmu", title="CMU", reader="bvh", skeleton="cmu", licence=Licence(name="free"), layout=("*.bvh",), unit_m=0.056444,
+                      options={"skip_frames": 1})  # fmt: skip
     corpus = convert(
         spec, tmp_path / "cmu", tmp_path / "out", shards=tmp_path / "shards", config=CanonicalConfig(), skeleton=SkeletonConfig()
     )
