@@ -22,8 +22,9 @@ from stickgen_core.training.devices import Machine
 COPIES_WHILE_TRAINING = 5
 COPIES_IN_CHECKPOINT = 4
 BYTES = 4
-# Enough to measure a CPU, whose speed hardly depends on the batch, without waiting minutes for the large model.
-MOST_TOKENS_ON_CPU = 512
+# Enough to warm up and to measure the large model on a CPU without waiting minutes for it.
+TRIAL_TOKENS = 512
+TRIAL_S = 1.0
 # Side of the square product that a peak is measured with: in a CPU's cache it lasts milliseconds, a GPU needs more to fill up.
 PEAK_SIZE = {"cpu": 512}
 PEAK_SIZE_ON_A_GPU = 8192
@@ -87,21 +88,20 @@ class StepCost:
 def measure_step(run: RunConfig, mean_frames: float, mean_actors: float, device: torch.device) -> StepCost:
     """Time and activations of one optimiser step of the run, measured on a model of its own that is thrown away.
 
-    One micro-batch of random clips as long as the mean is timed twice, the first time to warm up, and scaled to the clips of a step; the
-    optimiser is added once. Global generators are left as they were.
+    A few random clips as long as the mean warm up and show what is kept for the backward pass; then a micro-batch is timed, of the run's own
+    size where that takes a second at most, and scaled to the clips of a step; the optimiser is added once. Global generators are left as they were.
     """
     frames, actors = max(round(mean_frames), 3), max(round(mean_actors), 1)
-    tokens = run.data.token_budget if device.type == "cuda" else min(run.data.token_budget, MOST_TOKENS_ON_CPU)
-    clips = min(max(tokens // (frames * actors), 1), run.training.effective_batch)
+    per_clip, batch = frames * actors, run.training.effective_batch
+    whole = min(max(run.data.token_budget // per_clip, 1), batch)
+    few = min(max(TRIAL_TOKENS // per_clip, 1), whole)
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         model = build_model(run.model, run.data.use_parallax_augmentation)
         if run.lora.enabled:
             inject(model, run.lora)
         model.to(device).train()
         objective = Objective(run.objective, Normaliser(plain_statistics(run.model.input_dim, run.data.fps), device))
-        target, shown, draws, counts = random_step(run, clips, frames, actors, device)
         optimiser = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=0.0, fused=device.type != "mps")
-        marks = []
         kept: dict[int, int] = {}
         own = {p.untyped_storage().data_ptr() for p in model.parameters()}
 
@@ -111,23 +111,26 @@ def measure_step(run: RunConfig, mean_frames: float, mean_actors: float, device:
                 kept[storage.data_ptr()] = storage.nbytes()
             return tensor
 
-        for _ in range(2):
-            marks = [_now(device)]
-            kept.clear()
-            with (
-                torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor),
-                torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"),
-            ):
-                values, _ = objective.terms(model, target, shown, draws, counts)
+        def step(clips: int) -> tuple[float, float]:
+            """Seconds of the passes and of the optimiser."""
+            parts = random_step(run, clips, frames, actors, device)
+            began = _now(device)
+            with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+                values, _ = objective.terms(model, *parts)
             (values @ objective.weights).backward()
-            marks.append(_now(device))
+            passed = _now(device)
             optimiser.step()
-            marks.append(_now(device))
+            done = _now(device)
             optimiser.zero_grad(set_to_none=True)
-    step_tokens = run.training.effective_batch * mean_frames * mean_actors
-    share = step_tokens / (clips * frames * actors)
-    largest = max(min(run.data.token_budget, step_tokens), frames * actors) / (clips * frames * actors)
-    return StepCost((marks[1] - marks[0]) * share + marks[2] - marks[1], sum(kept.values()) * largest)
+            return passed - began, done - passed
+
+        with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+            passes, _ = step(few)
+        timed = whole if device.type != "cpu" or passes * whole / few <= TRIAL_S else few
+        passes, update = step(timed)
+    step_tokens = batch * mean_frames * mean_actors
+    largest = max(min(run.data.token_budget, step_tokens), per_clip)
+    return StepCost(passes * step_tokens / (timed * per_clip) + update, sum(kept.values()) * largest / (few * per_clip))
 
 
 def random_step(

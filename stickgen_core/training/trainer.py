@@ -31,11 +31,13 @@ def train(
     run: RunConfig, corpus: Corpus, out: Path, *, text_vectors: Path, statistics: Statistics, parent: Path | None, places: Places,
     name: str | None = None, recipe: str | None = None, parents: Mapping[str, str] | None = None, progress: Progress = None,
     stopping: Callable[[], bool] | None = None, resume_from: str | None = None, watch: Watch = None, budget: Budget | None = None,
+    task: str | None = None,
 ) -> TrainResult:  # fmt: skip
     """Train, publish at `out`, and leave `outputs/<TIMESTAMP>_<name>/` and a registry entry; what is current is left alone.
 
     text_vectors   the folder of caches; the corpus says by which encoder it was embedded
     parent         folder of the checkpoint whose weights this one starts from
+    task           what the run folder and the registry call it, if not the run's name
     """
     encoder = corpus.manifest.notes.get("encoder_digest")
     if not encoder:
@@ -43,12 +45,12 @@ def train(
     # Of several processes that share a run, the first keeps the record.
     first = int(os.environ.get("RANK", 0)) == 0
     record = Run.create(
-        places.outputs, run.name, task=run.name, config_yaml=dump_yaml(run), config_hash=run.hash, environment=capture()
+        places.outputs, task or run.name, task=task or run.name, config_yaml=dump_yaml(run), config_hash=run.hash, environment=capture()
     ) if first else None  # fmt: skip
     try:
         result = train_loop(
             run, corpus, TextVectors.open(text_vectors / encoder), statistics if parent is None else None, out, init_from=parent,
-            resume=_resume(resume_from, run, progress), progress=progress, watch=watch, name=name, recipe=recipe, parents=parents,
+            resume=state_for(run, resume_from, progress), progress=progress, watch=watch, name=name, recipe=recipe, parents=parents,
             stopping=stopping, parallax=places.data, budget=budget,
         )  # fmt: skip
     except BaseException:
@@ -70,7 +72,7 @@ def train(
     return result
 
 
-def _resume(argument: str | None, run: RunConfig, progress: Progress) -> str:
+def state_for(run: RunConfig, argument: str | None, progress: Progress = None) -> str:
     """The argument must be a state of this run; the environment and the configuration may speak of another run of the same build."""
     source = resume_source(argument, run)
     if source is None:
