@@ -10,6 +10,7 @@ import numpy as np
 
 from stickgen_core.errors import MissingInput, StickgenError
 from stickgen_core.generation.config import GenerationConfig
+from stickgen_core.rendering.packages import needed
 from stickgen_core.rendering.parallax import METADATA
 from stickgen_core.training.images import VIEWPOINT_WIDTH, picture_pixels, viewpoint_of
 
@@ -47,10 +48,7 @@ def _recorded_viewpoint(path: Path) -> tuple[float, ...] | None:
 
 def condition_of(picture: Picture, size: tuple[int, int], config: GenerationConfig) -> tuple[np.ndarray, np.ndarray]:
     """(image [3,H,W] in -1..1 as training sees it, viewpoint [7])."""
-    try:
-        from PIL import Image
-    except ImportError:
-        raise MissingInput("pictures need the package pillow; install stickgen's `image` extra") from None
+    Image = needed("PIL.Image")
     if len(picture.data) > config.max_image_kb * 1000:
         raise StickgenError(
             f"image: expected at most {config.max_image_kb} kB (generation.max_image_kb), found {len(picture.data) // 1000}"

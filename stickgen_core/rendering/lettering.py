@@ -5,14 +5,14 @@ from functools import lru_cache
 
 import numpy as np
 
+from stickgen_core.rendering.packages import needed
 from stickgen_core.rendering.styles import RGB
 
 
 @lru_cache(maxsize=64)
 def caption_bar(text: str, width: int, height: int, font_px: int, ink: RGB, paper: RGB) -> np.ndarray:
     """[height, width, 3] uint8, the text wrapped to as many lines as fit and shortened with an ellipsis."""
-    from PIL import Image, ImageDraw, ImageFont
-
+    Image, ImageDraw, ImageFont = (needed(f"PIL.{name}") for name in ("Image", "ImageDraw", "ImageFont"))
     bar = Image.new("RGB", (width, height), paper)
     draw = ImageDraw.Draw(bar)
     font = ImageFont.load_default(size=font_px)

@@ -3,22 +3,21 @@
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
-from types import ModuleType
 from xml.sax.saxutils import escape
 
 import numpy as np
 
-from stickgen_core.errors import MissingInput, StickgenError
+from stickgen_core.errors import StickgenError
 from stickgen_core.records.publish import publish_bytes, publish_text, publishing
 from stickgen_core.rendering.config import VideoConfig
+from stickgen_core.rendering.packages import needed
 from stickgen_core.rendering.strokes import Strokes
 from stickgen_core.rendering.styles import Style
 
 
 def png_bytes(picture: np.ndarray, compression: int = 3) -> bytes:
     """[H, W, 3|4] uint8 RGB or RGBA -> PNG."""
-    import cv2
-
+    cv2 = needed("cv2")
     swapped = cv2.cvtColor(picture, cv2.COLOR_RGBA2BGRA if picture.shape[2] == 4 else cv2.COLOR_RGB2BGR)
     # Flat colours compress best unfiltered: a third of the time of OpenCV's own choice and smaller files (bench/rendering.py).
     options = [
@@ -37,8 +36,7 @@ def write_png(path: Path, picture: np.ndarray) -> None:
 
 def write_gif(path: Path, frames: Iterable[np.ndarray], fps: float, video: VideoConfig) -> int:
     """Frames thinned to the GIF's rate (its clock ticks in hundredths of a second); returns how many were written."""
-    from PIL import Image
-
+    Image = needed("PIL.Image")
     kept = [Image.fromarray(picture).quantize(64) for picture in _thinned(frames, fps, min(fps, video.gif_fps))]
     if not kept:
         raise StickgenError(f"{path}: no frames to write")
@@ -55,17 +53,9 @@ def _thinned(frames: Iterable[np.ndarray], fps: float, wanted: float) -> Iterato
             yield picture
 
 
-def _av() -> ModuleType:
-    try:
-        import av
-    except ImportError:
-        raise MissingInput("video needs the package av; install stickgen's `video` extra") from None
-    return av
-
-
 def write_mp4(path: Path, frames: Iterable[np.ndarray], fps: float, video: VideoConfig) -> int:
     """H.264 in yuv420p at the given rate, streamed frame by frame; returns how many were written. Equal frames give equal bytes."""
-    av = _av()
+    av = needed("av")
     written = 0
     longest = int(video.longest_s * fps)
     with publishing(path) as temporary, av.open(str(temporary), "w", format="mp4", options={"movflags": "+faststart"}) as container:
@@ -93,7 +83,7 @@ def write_mp4(path: Path, frames: Iterable[np.ndarray], fps: float, video: Video
 
 def read_mp4(path: Path) -> tuple[list[np.ndarray], float]:
     """All frames of a video [H, W, 3] and its rate."""
-    with _av().open(str(path)) as container:
+    with needed("av").open(str(path)) as container:
         stream = container.streams.video[0]
         return [frame.to_ndarray(format="rgb24") for frame in container.decode(stream)], float(stream.average_rate)
 

@@ -60,9 +60,10 @@ def estimate(actors: int, config: RenderingConfig) -> Estimate:
     return Estimate(actors, frames, int(frames * per_frame))
 
 
-def people(corpus: Corpus, most_clips: int) -> list[int]:
-    """How many people each of the first `most_clips` clips has (0: all clips), from the index alone."""
-    return [int(actors) for actors in corpus.column("actors")[: most_clips or None]]
+def people(corpus: Corpus, rows: Sequence[int]) -> list[int]:
+    """How many people each of these clips has, from the index alone."""
+    actors = corpus.column("actors")
+    return [int(actors[row]) for row in rows]
 
 
 def frame_name(view: int, frame: int, frames_per_view: int) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from stickgen_core.rendering.packages import needed
 from stickgen_core.rendering.strokes import Strokes
 from stickgen_core.rendering.styles import RGB, Style
 
@@ -31,8 +32,7 @@ def outlines(ends: np.ndarray, widths: np.ndarray) -> np.ndarray:
 
 def rasterise(strokes: Strokes, style: Style, transparent: bool = False) -> Iterator[np.ndarray]:
     """One uint8 picture a frame: [H, W, 3] RGB, or [H, W, 4] RGBA on nothing. The array is a new one each time."""
-    import cv2
-
+    cv2 = needed("cv2")
     cv2.setNumThreads(1)
     width, height = strokes.size
     colours = [tuple(int(c) for c in colour) + ((255,) if transparent else ()) for colour in strokes.colours]
@@ -53,8 +53,7 @@ def rasterise(strokes: Strokes, style: Style, transparent: bool = False) -> Iter
 
 def _glowing(picture: np.ndarray, background: RGB) -> np.ndarray:
     """Light that spreads: a quarter-size blur added back."""
-    import cv2
-
+    cv2 = needed("cv2")
     height, width = picture.shape[:2]
     small = cv2.resize(picture, (max(width // 4, 1), max(height // 4, 1)), interpolation=cv2.INTER_AREA)
     small = cv2.subtract(small, np.full_like(small, (*background, 0)[: small.shape[2]]))
@@ -64,8 +63,7 @@ def _glowing(picture: np.ndarray, background: RGB) -> np.ndarray:
 
 def _straight_alpha(picture: np.ndarray) -> np.ndarray:
     """Antialiased edges were mixed with transparent black; divide it out again, as PNG wants it."""
-    import cv2
-
+    cv2 = needed("cv2")
     edges = cv2.findNonZero(cv2.inRange(picture[..., 3], 1, 254))
     if edges is None:
         return picture

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stickgen_core.errors import ConfigError, MissingInput
+from stickgen_core.errors import ConfigError
 from stickgen_core.records.model_registry import ModelRegistry
 from stickgen_core.settings import Settings
 from stickgen_pipeline.commands.common import answer, note, settings_of, table
@@ -126,50 +126,3 @@ def _entries(options: argparse.Namespace, entries: list[dict[str, Any]]) -> int:
 
 def _metrics(metrics: dict[str, Any]) -> str:
     return ", ".join(f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}" for name, value in list(metrics.items())[:3])
-
-
-def checkpoint_of(settings: Settings, name: str | None) -> Path:
-    """A checkpoint's folder by name; without one, the best SFT model of the registry, else whichever is there."""
-    if name:
-        variant, _, stage = name.partition("_")
-        folder = settings.places.checkpoint(variant, stage) if stage else Path(name)
-        if not folder.exists():
-            raise MissingInput(f"{name}: no such checkpoint ({folder}); `stickgen status` lists what is there")
-        return folder
-    for variant in ("medium", "small", "large"):
-        for stage in ("sft", "pretrain"):
-            if (settings.places.checkpoint(variant, stage) / "manifest.json").exists():
-                return settings.places.checkpoint(variant, stage)
-    raise MissingInput(f"{settings.places.checkpoints}: no checkpoint here yet; run `stickgen build`")
-
-
-def generate(options: argparse.Namespace) -> int:
-    """Motion from words; what the safety gate says of it is printed with it."""
-    from stickgen_core.generation.generator import Generator
-    from stickgen_core.sources.actions import load_actions
-    from stickgen_pipeline.commands.pictures import write_scene
-
-    settings = settings_of(options)
-    config = settings.config
-    folder = checkpoint_of(settings, options.model)
-    generator = Generator.from_checkpoint(folder, config.generation, config.text, config.curation.safety)
-    seed = config.seed if options.seed is None else options.seed
-    longest = generator.run.data.max_frames / generator.fps
-    seconds = min(config.generation.default_seconds, longest) if options.frames is None else options.frames / generator.fps
-    (result,) = generator.generate([options.prompt], seconds=seconds, seed=seed)
-    scene = generator.scene(result, [action.name for action in load_actions().rows])
-    path = write_scene(scene, Path(options.output or f"{_slug(options.prompt)}.motion"), settings)
-    gate = "accepted" if result.accepted else f"rejected by the safety gate: {result.reason}"
-    values = {
-        "path": str(path),
-        "model": folder.name,
-        "seed": seed,
-        "frames": len(result.motion),
-        "accepted": result.accepted,
-        "reason": result.reason,
-    }
-    return answer(options, values, f"{path}: {len(result.motion)} frames by {folder.name}, seed {seed}, {gate}")
-
-
-def _slug(text: str) -> str:
-    return "_".join("".join(c if c.isalnum() else " " for c in text.lower()).split())[:60] or "motion"

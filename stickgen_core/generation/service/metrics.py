@@ -13,7 +13,8 @@ class Metrics:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._counts: Counter[tuple[str, tuple[tuple[str, str], ...]]] = Counter()
-        self._buckets, self._sum = [0] * (len(SECONDS) + 1), 0.0
+        self._buckets = [0] * (len(SECONDS) + 1)
+        self._sum = 0.0
 
     def count(self, name: str, **labels: str) -> None:
         with self._lock:
@@ -29,17 +30,17 @@ class Metrics:
         """Everything there is, gauges measured by the caller."""
         with self._lock:
             counts, buckets, total = dict(self._counts), list(self._buckets), self._sum
-        lines = []
+        lines: list[str] = []
         for name in sorted({name for name, _ in counts}):
             lines.append(f"# TYPE stickgen_{name}_total counter")
-            for (found, labels), value in sorted(counts.items()):
+            for (found, labels), hits in sorted(counts.items()):
                 if found == name:
                     inside = ",".join(f'{key}="{_escaped(text)}"' for key, text in labels)
-                    lines.append(f"stickgen_{name}_total{{{inside}}} {value}")
+                    lines.append(f"stickgen_{name}_total{{{inside}}} {hits}")
         lines.append("# TYPE stickgen_job_seconds histogram")
         seen = 0
-        for limit, hits in zip((*map(str, SECONDS), "+Inf"), buckets, strict=True):
-            seen += hits
+        for limit, fallen in zip((*map(str, SECONDS), "+Inf"), buckets, strict=True):
+            seen += fallen
             lines.append(f'stickgen_job_seconds_bucket{{le="{limit}"}} {seen}')
         lines += [f"stickgen_job_seconds_sum {total:.6f}", f"stickgen_job_seconds_count {seen}"]
         for name, value in gauges.items():
