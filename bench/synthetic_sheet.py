@@ -9,7 +9,9 @@ from stickgen_core.records.seeds import generator
 from stickgen_core.skeleton.body import PARENTS
 from stickgen_core.skeleton.sticks import project, stick_layout, sticks
 from stickgen_core.sources.actions import load_actions
-from stickgen_core.sources.synthetic.scene import Drawer, Person, Scene, _pair, moves_of
+from stickgen_core.sources.synthetic.company import pair
+from stickgen_core.sources.synthetic.drawing import Drawer
+from stickgen_core.sources.synthetic.scene import Person, Scene, moves_of
 from stickgen_core.sources.synthetic.stage import play
 
 POSES = 7
@@ -21,7 +23,7 @@ def one_action(action: str, seed: int) -> np.ndarray:
     rng = generator(seed, "sheet", action)
     draw = Drawer(rng, moves, config, (2.0, 6.0))
     if action in ("shake_hands", "hug"):
-        scene = _pair(draw, action)
+        scene = pair(draw, action)
     else:
         acts, seconds = draw.line_up(list(draw.alone(action)))
         scene = Scene("single", (Person((0.0, 0.0, 0.0), acts),), seconds)

@@ -1,15 +1,16 @@
 """A performed move: what was drawn for it, how long it takes, and how it is written into a person's track."""
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 
-from stickgen_core.sources.synthetic.catalogue import Catalogue, Gesture, Posture, channels_of
+from stickgen_core.sources.synthetic.catalogue import Catalogue, Gesture, Posture, Value, channels_of
 from stickgen_core.sources.synthetic.channels import NAMES, SIDES, standing
-from stickgen_core.sources.synthetic.going import write_gait
-from stickgen_core.sources.synthetic.track import Track, bump, ease, envelope, pulses
+from stickgen_core.sources.synthetic.going import descent_s, write_gait
+from stickgen_core.sources.synthetic.track import Track, around, bump, ease, envelope, pulses
 
-# Seconds to raise the hands into a held pose, and to let them sink again, at normal tempo.
+# Seconds to raise the hands into a held pose close by, and to let them sink again, at normal tempo.
 LEAD_S = 0.45
 # Gaps between the bands keep slow, normal and fast apart for the checker.
 TEMPO = {"slow": (1.35, 1.60), "normal": (0.92, 1.08), "fast": (0.60, 0.72)}
@@ -52,6 +53,20 @@ def action_of(act: Act, moves: Catalogue) -> str:
     return moves.gaits[act.move].action if act.kind == "gait" else moves.gestures[act.move].action
 
 
+def lead_s(act: Act, moves: Catalogue) -> float:
+    """Seconds in which the hands get to where the strokes begin: longer where they have farther to go."""
+    gesture = moves.gestures[act.move]
+    return LEAD_S * act.factor**0.5 * (1.0 + 0.5 * _farthest(tuple(gesture.hold.items()), "both" if gesture.sides else None))
+
+
+@lru_cache(maxsize=1024)
+def _farthest(hold: tuple[tuple[str, Value], ...], side: str | None) -> float:
+    """How far a pose takes a hand from hanging, 1 for straight up."""
+    pose = channels_of(dict(hold), side)
+    ways = [[pose.get(n := f"hand_{one}_{a}", float(_NEUTRAL_OF[n])) - float(_NEUTRAL_OF[n]) for a in "xyz"] for one in SIDES]
+    return min(0.5 * max(sum(w * w for w in way) for way in ways) ** 0.5, 1.0)
+
+
 def natural_duration(act: Act, moves: Catalogue) -> float | None:
     """Seconds the act takes, None where it lasts as long as it is given."""
     if act.kind in ("into", "outof"):
@@ -62,17 +77,21 @@ def natural_duration(act: Act, moves: Catalogue) -> float | None:
         gait = moves.gaits[act.move]
         if gait.tumble:
             return 1.5 * act.factor
-        return act.count * gait.step_s * act.factor if act.count else None
+        return act.count * gait.step_s * act.factor + 2 * descent_s(gait, act.factor) if act.count else None
     gesture = moves.gestures[act.move]
     if not gesture.period_s:
         return None
-    return 2 * LEAD_S * act.factor**0.5 + act.count * gesture.period_s * act.factor
+    return 2 * lead_s(act, moves) + act.count * gesture.period_s * act.factor
 
 
 def write(track: Track, act: Act, moves: Catalogue, rng: np.random.Generator) -> None:
     """Put the act's motion into the track."""
+    gesture = moves.gestures[act.move] if act.kind == "gesture" else None
+    if act.kind != "hold" and (gesture is None or gesture.period_s):
+        head_only = gesture is not None and not gesture.hold and all(n.startswith("head") for n in gesture.stroke) and bool(gesture.stroke)
+        track.busy(act.start, act.stop, head_only=head_only)
     if act.kind == "gesture":
-        _gesture(track, act, moves.gestures[act.move])
+        _gesture(track, act, moves.gestures[act.move], lead_s(act, moves))
     elif act.kind == "gait":
         write_gait(track, act, moves.gaits[act.move], rng)
     else:
@@ -95,8 +114,7 @@ def _posture(track: Track, act: Act, posture: Posture) -> None:
         track.blend(effort, channels_of(posture.lean, act.side), add=True)
 
 
-def _gesture(track: Track, act: Act, gesture: Gesture) -> None:
-    lead = LEAD_S * act.factor**0.5
+def _gesture(track: Track, act: Act, gesture: Gesture, lead: float) -> None:
     period = gesture.period_s * act.factor
     t = track.t
     hold = channels_of(gesture.hold, act.side)
@@ -108,19 +126,19 @@ def _gesture(track: Track, act: Act, gesture: Gesture) -> None:
     if gesture.after:
         track.blend(envelope(t, first + 0.5 * period, np.inf, 0.5 * period, 0.0), channels_of(gesture.after, act.side))
     if gesture.profile == "pulse" and scaled:
-        _add(track, pulses(t, first, period, act.count, gesture.width), scaled)
+        _add(track, pulses(t, first, period, act.count, gesture.width, _snap(gesture)), scaled, hold)
     elif gesture.profile == "alternate":
         start_side = act.side or "left"
         other = SIDES[1 - SIDES.index(start_side)]
         for n, side in ((0, start_side), (1, other)):
             strokes = {k: v * act.size for k, v in channels_of(gesture.stroke, side).items()}
             turns = (act.count + 1 - n) // 2
-            wave = pulses(t, first + n * period, 2 * period, turns, 0.5 * min(gesture.width * 1.15, 1.9))
-            _add(track, wave, strokes)
+            wave = pulses(t, first + n * period, 2 * period, turns, 0.5 * min(gesture.width * 1.15, 1.9), _snap(gesture))
+            _add(track, wave, strokes, hold)
     elif gesture.profile == "swing":
         phase = np.clip((t - first) / (act.count * period), 0, 1) * act.count
         fade = envelope(t, first, first + act.count * period, 0.35 * period, 0.35 * period)
-        _add(track, fade * np.sin(2 * np.pi * phase), scaled)
+        track.blend(fade * np.sin(2 * np.pi * phase), scaled, add=True)
     elif gesture.profile == "circle":
         phase = 2 * np.pi * act.count * _wind((t - first) / (act.count * period), 0.5 / act.count)
         for name, value in scaled.items():
@@ -134,6 +152,11 @@ def _gesture(track: Track, act: Act, gesture: Gesture) -> None:
         _climb(track, act, gesture, first, period)
 
 
+def _snap(gesture: Gesture) -> float:
+    """How much faster a stroke goes out than it comes back: strikes, which take a small part of their period, most."""
+    return 1.5 if gesture.width < 0.7 else 1.15
+
+
 def _wind(s: np.ndarray, ramp: float) -> np.ndarray:
     """0 -> 1 at constant speed but for an eased ramp at either end: phase of a circling limb."""
     ramp = min(ramp, 0.5)
@@ -145,9 +168,11 @@ def _wind(s: np.ndarray, ramp: float) -> np.ndarray:
     return (up + flat + down) / (1.0 - ramp)
 
 
-def _add(track: Track, wave: np.ndarray, strokes: dict[str, float]) -> None:
+def _add(track: Track, wave: np.ndarray, strokes: dict[str, float], start: dict[str, float]) -> None:
+    """Strokes on top of the pose they start from, hands swinging round their shoulders."""
     track.blend(wave, strokes, add=True)
     for i, side in enumerate(SIDES):
+        track.blend(4.0 * wave * (1.0 - wave), around(start, strokes, side), add=True)
         if any(n.startswith(f"foot_{side}") and n[-1] in "xyz" for n in strokes):
             track.lift(i, wave > 1e-9)
 
@@ -157,10 +182,14 @@ def _throw(track: Track, act: Act, gesture: Gesture, first: float, period: float
     windup = channels_of(gesture.windup, act.side)
     for n in range(act.count):
         s = (track.t - first) / period - n
-        back = ease(s / 0.38) * (1 - ease((s - 0.38) / 0.20))
-        through = ease((s - 0.38) / 0.20) * (1 - ease((s - 0.66) / 0.34))
+        swept = ease((s - 0.34) / 0.30)
+        back, through = ease(s / 0.34) * (1 - swept), swept * (1 - ease((s - 0.68) / 0.32))
         track.blend(np.minimum(back, 1.0), windup)
-        track.blend(through, {name: float(_NEUTRAL_OF[name]) + value for name, value in strokes.items()})
+        goal = {name: float(_NEUTRAL_OF[name]) + value for name, value in strokes.items()}
+        track.blend(through, goal)
+        for side in SIDES:
+            way = {name: value - windup.get(name, float(_NEUTRAL_OF[name])) for name, value in goal.items()}
+            track.blend(4.0 * swept * (1.0 - swept), around(windup, way, side), add=True)
 
 
 def _jumps(track: Track, act: Act, gesture: Gesture, first: float, period: float) -> None:
@@ -187,6 +216,7 @@ def _jumps(track: Track, act: Act, gesture: Gesture, first: float, period: float
             for i, side in enumerate(SIDES):
                 track.blend(wide, {f"foot_{side}_x": 0.34}, add=True)
                 track.blend(wide, {f"hand_{side}_x": 0.30, f"hand_{side}_y": 0.90, f"hand_{side}_z": 0.05})
+                track.blend(4.0 * wide * (1.0 - wide), {f"hand_{side}_x": 0.62}, add=True)
                 track.lift(i, (wide > 1e-9) & (wide < 1 - 1e-9))
         elif hopping is None:
             arms = {f"hand_{side}_{a}": v for side in SIDES for a, v in (("y", 0.75), ("z", 0.55))}

@@ -44,12 +44,16 @@ def _one(scene: Scene, speaker: Speaker, config: SceneConfig, full: bool) -> str
         return _scripted(scene, speaker, subject, full)
     if scene.kind == "pair" and scene.script == "other":
         acts, template = [first[0], scene.people[1].acts[0]], speaker.pick(w.pair_other)
+    elif scene.kind == "pair" and scene.script == "fight":
+        acts, template = [first[0], scene.people[1].acts[0]], speaker.pick(w.pair_fight)
     elif scene.kind == "pair":
-        template = speaker.pick(w.pair_same)
+        template = speaker.pick(w.pair_mirror if scene.script == "mirror" else w.pair_same)
     elif scene.kind == "trio":
         template = speaker.pick(w.trio_same)
     elif scene.kind == "overlap":
         template = speaker.pick(w.overlap)
+    elif scene.script == "stop_go":
+        acts, template = acts[:1], speaker.pick(w.stop_go)
     elif len(acts) == 1:
         template = speaker.pick(w.single)
     else:

@@ -16,6 +16,7 @@ MIDLINE = (
 # Positive to the left: their sign changes when a move is done with the right side.
 LATERAL = frozenset({"pelvis_x", "pelvis_yaw", "pelvis_roll", "spine_roll", "spine_twist", "head_yaw", "head_roll"})
 SIDES = ("left", "right")
+OTHER = {"left": "right", "right": "left"}
 NAMES: tuple[str, ...] = MIDLINE + tuple(name.format(side) for side in SIDES for name in _SIDED)
 INDEX: dict[str, int] = {name: index for index, name in enumerate(NAMES)}
 COUNT = len(NAMES)

@@ -9,12 +9,16 @@ import numpy as np
 
 from stickgen_core.sources.synthetic.catalogue import Gait, channels_of
 from stickgen_core.sources.synthetic.channels import INDEX, SIDES
-from stickgen_core.sources.synthetic.pose import soft_floor
+from stickgen_core.sources.synthetic.limbs import soft_floor
+from stickgen_core.sources.synthetic.pose import Pins
 from stickgen_core.sources.synthetic.track import Track, bump, ease, envelope
 
 if TYPE_CHECKING:
     from stickgen_core.sources.synthetic.acts import Act
 
+# Getting down on hands and knees at normal tempo; heights of the middle of a bearing knee and hand; how far hands are ahead of knees,
+# in statures, and farther apart than they.
+_DESCENT_S, _KNEE_M, _PALM_M, _TRUNK_SHARE, _HANDS_APART_M = 1.0, 0.05, 0.03, 0.285, 0.06
 _HEADING = {"forward": 0.0, "backward": np.pi, "left": np.pi / 2, "right": -np.pi / 2}
 # Whole angle walked round on a path, radians; positive is to the left.
 _BEND = {"straight": 0.0, "left": 1.25, "right": -1.25, "circle_left": 2 * np.pi, "circle_right": -2 * np.pi}
@@ -63,8 +67,39 @@ def write_gait(track: Track, act: Act, gait: Gait, rng: np.random.Generator) -> 
         _steps(track, act, gait, base, rng)
 
 
+def descent_s(gait: Gait, factor: float) -> float:
+    """Seconds to get down on hands and knees, and as many to get up again; nothing for gaits on foot."""
+    return _DESCENT_S * factor**0.5 if gait.crawl else 0.0
+
+
+def _go_on_all_fours(track: Track, act: Act, down_s: float) -> None:
+    """Pin the knees to the footholds, and each hand to what the other side's knee does: opposite limbs go together."""
+    shape = track.shape
+    t, base, feet = track.t, track.base, track.footholds
+    sin, cos = np.sin(base[:, 2]), np.cos(base[:, 2])
+    lifted = np.stack([track.channels[:, INDEX[f"foot_{side}_y"]] for side in SIDES], 1) * shape.leg
+    knees = feet.copy()
+    knees[..., 1] = _KNEE_M + lifted
+    hands = feet[:, ::-1].copy()
+    for i in range(2):
+        # From the other side of the body to one's own, and ahead by the length of the trunk.
+        side = (1.0 - 2.0 * i) * (2.0 * shape.stance + _HANDS_APART_M)
+        hands[:, i, 0] += cos * side + sin * _TRUNK_SHARE * shape.stature
+        hands[:, i, 2] += -sin * side + cos * _TRUNK_SHARE * shape.stature
+        hands[:, i, 1] = _PALM_M + 1.5 * lifted[:, 1 - i]
+    weight = envelope(t, act.start + 0.35 * down_s, act.stop - 0.35 * down_s, 0.65 * down_s, 0.65 * down_s)
+    track.planted[(weight > 0) & (weight < 1)] = False
+    if track.pins is not None:
+        earlier = track.pins
+        knees = np.where((weight > 0)[:, None, None], knees, earlier.knees)
+        hands = np.where((weight > 0)[:, None, None], hands, earlier.hands)
+        weight = np.maximum(weight, earlier.weight)
+    track.pins = Pins(knees, hands, weight)
+
+
 def _steps(track: Track, act: Act, gait: Gait, base: np.ndarray, rng: np.random.Generator) -> None:
-    length = act.stop - act.start
+    down_s = min(descent_s(gait, act.factor), 0.3 * (act.stop - act.start))
+    start, length = act.start + down_s, act.stop - act.start - 2 * down_s
     steps = act.count or max(2, round(length / (gait.step_s * act.factor)))
     step_s = length / steps
     leg = track.shape.leg
@@ -78,39 +113,41 @@ def _steps(track: Track, act: Act, gait: Gait, base: np.ndarray, rng: np.random.
         sway = lambda s: leg * 0.28 * s * (1 - s) * 4 * np.sin(2 * np.pi * (a * s + b))  # noqa: E731
     if gait.figure:
         sway = lambda s: 0.35 * leg * np.sin(2 * np.pi * steps / 6 * s)  # noqa: E731
-    path = path_from(base, act.start, length, 0.7 if gait.crawl or steps < 5 else 1.3 * step_s, metres, way, bend, sway)
+    path = path_from(base, start, length, min((0.7 if gait.crawl else 1.3) * step_s, 0.3 * length), metres, way, bend, sway)
     if act.side in SIDES and (gait.turns or gait.toward == "side"):
         first = SIDES.index(act.side)
     else:
         first = int(rng.integers(2))
-    phase = track.travel(path, act.start, step_s, steps, swing=gait.swing, height=gait.height * leg / 0.8, first=first,
+    phase = track.travel(path, start, step_s, steps, swing=gait.swing, height=gait.height * leg / 0.8, first=first,
                          tiptoe=gait.tiptoe, strike=0.0 if gait.tiptoe or gait.crawl else 0.22,
                          push=0.0 if gait.crawl else 0.25 + 0.45 * min(gait.stride, 1.2))  # fmt: skip
     fade = min(1.2 * step_s, 0.4 * length)
-    on = envelope(track.t, act.start, act.stop, fade, fade)
-    _carriage(track, act, gait, phase, on, first)
+    on = envelope(track.t, start, start + length, fade, fade)
+    _carriage(track, act, gait, phase, on, first, down_s)
+    if gait.crawl:
+        _go_on_all_fours(track, act, down_s)
 
 
-def _carriage(track: Track, act: Act, gait: Gait, phase: np.ndarray, on: np.ndarray, first: int) -> None:
+def _carriage(track: Track, act: Act, gait: Gait, phase: np.ndarray, on: np.ndarray, first: int, down_s: float) -> None:
     """Arms against legs, trunk against pelvis, weight over the standing foot."""
-    rise = min(1.0 if gait.crawl else 0.45, 0.3 * (act.stop - act.start))
+    rise = down_s or min(0.45, 0.3 * (act.stop - act.start))
     track.posture(act.start, act.stop, rise, rise, channels_of(gait.hold, None))
     forth = np.cos(np.pi * (phase - 1.0))
     lead = 1.0 - 2.0 * first
     pose: dict[str, float | np.ndarray] = {}
     for i, side in enumerate(SIDES):
         ahead = -(forth if i == first else -forth) * gait.arm * act.size
-        # A crawling chest faces the ground: forward is up along the spine.
-        pose[f"hand_{side}_{'y' if gait.crawl else 'z'}"] = ahead + gait.pump * 0.55
+        pose[f"hand_{side}_z"] = ahead + gait.pump * 0.55
         if gait.pump:
             pose[f"hand_{side}_y"] = gait.pump + 0.25 * ahead
-        elif not gait.crawl:
+        else:
             pose[f"hand_{side}_y"] = 0.18 * np.abs(gait.arm) * forth * forth
-    pose["pelvis_yaw"] = -lead * 0.07 * forth * min(gait.stride, 1.0)
+    if not gait.crawl:
+        pose["pelvis_yaw"] = -lead * 0.07 * forth * min(gait.stride, 1.0)
+        pose["pelvis_x"] = -lead * 0.028 * np.sin(np.pi * phase)
     pose["spine_twist"] = lead * 0.16 * forth * min(gait.stride, 1.0)
-    pose["pelvis_x"] = -lead * 0.028 * np.sin(np.pi * phase)
     pose["pelvis_y"] = -gait.low + gait.bob * np.cos(2 * np.pi * (phase + 0.5 * max(gait.swing - 1.0, 0.0)))
-    pose["spine_pitch"] = gait.lean
+    pose["spine_pitch"], pose["pelvis_pitch"] = 0.65 * gait.lean, 0.45 * gait.lean
     if gait.limp:
         bad = SIDES.index(act.side or "left")
         dip = 0.5 + 0.5 * np.cos(np.pi * (phase - (0.5 if bad == first else 1.5)))

@@ -21,14 +21,8 @@ from stickgen_core.sources.synthetic.camera import draw_shot
 from stickgen_core.sources.synthetic.captions import captions
 from stickgen_core.sources.synthetic.catalogue import Catalogue
 from stickgen_core.sources.synthetic.checks import faults
-from stickgen_core.sources.synthetic.scene import (
-    Scene,
-    SceneConfig,
-    draw_minimal_pair,
-    draw_scene,
-    matching_rule,
-    moves_of,
-)
+from stickgen_core.sources.synthetic.compose import draw_minimal_pair, draw_scene, matching_rule
+from stickgen_core.sources.synthetic.scene import Scene, SceneConfig, moves_of
 from stickgen_core.sources.synthetic.stage import Played, play
 from stickgen_core.sources.synthetic.truth import untrue
 from stickgen_core.sources.synthetic.words import grammar

@@ -9,16 +9,12 @@ from stickgen_core.sources.recording import Label
 from stickgen_core.sources.synthetic.acts import Act, action_of, write
 from stickgen_core.sources.synthetic.catalogue import Catalogue, Value, channels_of
 from stickgen_core.sources.synthetic.channels import INDEX, SIDES
+from stickgen_core.sources.synthetic.life import enliven
 from stickgen_core.sources.synthetic.pose import Controls, Meeting, solve
 from stickgen_core.sources.synthetic.scene import Scene, SceneConfig
 from stickgen_core.sources.synthetic.shape import draw_shape
 from stickgen_core.sources.synthetic.track import Track, envelope, pulses
 
-# Amplitude of the slow sway that keeps a body from freezing, radians or lengths.
-_SWAY = {
-    "spine_pitch": 0.018, "spine_roll": 0.014, "spine_twist": 0.025, "head_pitch": 0.035, "head_yaw": 0.07, "head_roll": 0.02,
-    "pelvis_x": 0.008, "pelvis_z": 0.005, "hand_left_x": 0.012, "hand_right_x": 0.012, "hand_left_z": 0.02, "hand_right_z": 0.02,
-}  # fmt: skip
 # The mood's pose is laid aside while the body is far from upright, where it would press joints into the ground.
 _UPRIGHT_PITCH = 0.9
 
@@ -42,18 +38,19 @@ def play(scene: Scene, moves: Catalogue, config: SceneConfig, rng: np.random.Gen
     meetings: list[Meeting] = []
     for a, person in enumerate(scene.people):
         track = Track(draw_shape(rng), t, person.place)
-        _sway(track, rng)
         ordered = sorted(person.acts, key=lambda act: not act.below)
         settled = [act for act in ordered if act.kind in ("hold", "outof")]
         for act in [*settled, *(act for act in ordered if act not in settled)]:
             act = replace(act, size=act.size * (config.styles[person.style].size if person.style else 1.0))
             if act.kind == "together":
+                track.busy(act.start, act.stop)
                 meetings += _together(track, act, a, t)
             else:
                 write(track, act, moves, rng)
         if person.style:
             _mood(track, channels_of(_both(config.styles[person.style].pose), None))
-        people.append(Controls(track.shape, track.channels, track.base, track.footholds, track.foot_headings, track.planted))
+        enliven(track, rng)
+        people.append(track.controls())
         labels += _labels(person.acts, scene, a, moves, ids)
     joints = solve(people, tuple(meetings))
     planted = np.stack([p.planted for p in people], axis=1)
@@ -63,14 +60,6 @@ def play(scene: Scene, moves: Catalogue, config: SceneConfig, rng: np.random.Gen
 def _both(pose: Mapping[str, Value]) -> dict[str, Value]:
     """The mood's limb channels mean both sides."""
     return {(f"both_{n}" if n in ("shrug", "elbow", "hand", "knee") else n): v for n, v in pose.items()}
-
-
-def _sway(track: Track, rng: np.random.Generator) -> None:
-    frequency = rng.uniform(0.12, 0.42, (len(_SWAY), 2))
-    phase = rng.uniform(0, 2 * np.pi, (len(_SWAY), 2))
-    waves = np.sin(2 * np.pi * frequency[None] * track.t[:, None, None] + phase[None]).mean(-1)
-    for column, (name, amplitude) in enumerate(_SWAY.items()):
-        track.channels[:, INDEX[name]] += amplitude * waves[:, column]
 
 
 def _mood(track: Track, pose: dict[str, float]) -> None:
@@ -84,17 +73,21 @@ def _together(track: Track, act: Act, actor: int, t: np.ndarray) -> list[Meeting
     on = envelope(t, act.start, act.stop, 0.5, 0.5)
     other = 1 - actor
     if act.move == "hug":
-        close = envelope(t, act.start, act.stop, 0.8, 0.8)
-        hands = {f"hand_{s}_{x}": v for s in SIDES for x, v in (("x", 0.15), ("y", -0.1), ("z", 0.55))}
-        track.blend(close, {**hands, "spine_pitch": 0.16, "head_roll": 0.12, "elbow_left": 0.5, "elbow_right": 0.5})
-        return [Meeting(actor, side, other, "spine2", 0.85 * close) for side in SIDES]
+        # Arms open first, then close round the partner: straight to the back they would go through the ribs.
+        open_s, hold_s = envelope(t, act.start, act.stop, 0.6, 0.8), envelope(t, act.start + 0.4, act.stop - 0.1, 0.7, 0.7)
+        wide = {f"hand_{s}_{x}": v for s in SIDES for x, v in (("x", 0.50), ("y", 0.02), ("z", 0.62))}
+        track.blend(open_s, {**wide, "head_roll": 0.18, "elbow_left": 0.9, "elbow_right": 0.9})
+        track.blend(open_s, {"spine_pitch": 0.06}, add=True)
+        return [
+            Meeting(actor, side, other, "spine3", hold_s, behind=0.12, aside=aside) for side, aside in (("left", -0.07), ("right", 0.07))
+        ]
     reach = {"shake_hands": (-0.28, -0.38, 0.72), "high_five": (-0.20, 0.42, 0.72), "give": (-0.26, -0.12, 0.78)}[act.move]
     track.blend(on, {f"hand_right_{x}": v for x, v in zip("xyz", reach, strict=True)})
     track.blend(on, {"spine_pitch": 0.08}, add=True)
     meet = envelope(t, act.start + 0.15, act.stop - 0.1, 0.4, 0.4)
     if act.move == "shake_hands":
         shake = pulses(t, act.start + 0.5, 0.5 * act.factor, act.count)
-        track.blend(shake, {"hand_right_y": 0.22}, add=True)
+        track.blend(shake, {"hand_right_y": 0.28}, add=True)
     if act.move == "give" and actor == 1:
         track.blend(envelope(t, act.stop - 0.9, np.inf, 0.6, 0.0), {"hand_right_y": -0.45, "hand_right_z": 0.35})
         return []

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from stickgen_core.sources.synthetic.channels import INDEX, SIDES, standing
-from stickgen_core.sources.synthetic.pose import Controls
+from stickgen_core.sources.synthetic.pose import Controls, Pins
 from stickgen_core.sources.synthetic.shape import Shape
 
 
@@ -30,19 +30,44 @@ def envelope(t: np.ndarray, start: float, stop: float, rise_s: float, fall_s: fl
     return up * down
 
 
-def pulses(t: np.ndarray, start: float, period: float, count: int, width: float = 1.0) -> np.ndarray:
-    """`count` bumps one period apart; each fills `width` of its period."""
+def pulses(t: np.ndarray, start: float, period: float, count: int, width: float = 1.0, snap: float = 1.0) -> np.ndarray:
+    """`count` bumps one period apart; each fills `width` of its period; snap > 1: faster out than back, as smooth at both ends."""
     cycle = (t - start) / period
     inside = (cycle >= 0) & (cycle < count)
-    s = (cycle - np.floor(cycle)) / width
+    s = np.clip((cycle - np.floor(cycle)) / width, 0.0, 1.0)
+    if snap != 1.0:
+        s = 1.0 - (1.0 - s) ** snap
     return np.where(inside, bump(s), 0.0)
+
+
+def around(start: Mapping[str, float], way: Mapping[str, float], side: str) -> dict[str, float]:
+    """What a hand swings out by half-way, so that its way does not lead through its own shoulder: hand channels -> arm lengths.
+
+    start, way   where the hand is and how far it goes, by channel; a way that keeps clear of the shoulder needs nothing
+    """
+    names = [f"hand_{side}_{axis}" for axis in "xyz"]
+    if not any(way.get(n) for n in names):
+        return {}
+    middle = np.array([start.get(n, float(_STANDING[INDEX[n]])) + 0.5 * way.get(n, 0.0) for n in names])
+    near = float(np.sqrt(middle[0] ** 2 + middle[1] ** 2 + middle[2] ** 2))
+    if near >= _CLEAR:
+        return {}
+    out = middle + np.array([0.35, 0.0, 0.60])
+    out *= (_CLEAR - near) / np.sqrt(out[0] ** 2 + out[1] ** 2 + out[2] ** 2)
+    return dict(zip(names, out.tolist(), strict=True))
+
+
+# Arm lengths that a hand keeps from its shoulder on the way from one pose to another.
+_CLEAR = 0.62
+_STANDING = standing()
 
 
 @dataclass
 class Track:
     """Signals of one person on the frames' clock `t` [T] (seconds, may start before 0 and end after the clip).
 
-    Moves are written in order; a later blend lies over the earlier ones. `swings` lists when which foot is off its foothold.
+    Moves are written in order; a later blend lies over the earlier ones. quiet [T]: 1 where no act moves the body, 0 where one does;
+    head_free [T]: the same of an act of the head alone; pins: hands and knees that are kept on the ground.
     """
 
     shape: Shape
@@ -53,6 +78,9 @@ class Track:
     footholds: np.ndarray = field(init=False)
     foot_headings: np.ndarray = field(init=False)
     planted: np.ndarray = field(init=False)
+    quiet: np.ndarray = field(init=False)
+    head_free: np.ndarray = field(init=False)
+    pins: Pins | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         frames = len(self.t)
@@ -61,6 +89,8 @@ class Track:
         self.footholds = np.stack([self.foot_place(i, self.base) for i in range(2)], 1)
         self.foot_headings = np.repeat(self.base[:, 2:], 2, axis=1)
         self.planted = np.ones((frames, 2), bool)
+        self.quiet = np.ones(frames)
+        self.head_free = np.ones(frames)
 
     def foot_place(self, foot: int, base: np.ndarray) -> np.ndarray:
         """Where a foot stands in a relaxed stance at bases [..., 3] -> [..., 3]."""
@@ -79,6 +109,10 @@ class Track:
         """Blend a whole-body pose in and out; feet that move are lifted and go one after the other. Gives the weight [T]."""
         weight = envelope(self.t, start, stop, rise_s, fall_s)
         self.blend(weight, {n: v for n, v in pose.items() if not n.startswith("foot")})
+        for side in SIDES:
+            self.blend(
+                4.0 * weight * (1.0 - weight), around({}, {n: v - float(_STANDING[INDEX[n]]) for n, v in pose.items()}, side), add=True
+            )
         # On the way to lying both feet leave together: a leg left behind would be pressed into the ground.
         lag = 0.15 if abs(pose.get("pelvis_pitch", 0.0)) > 1.4 else 0.45
         for i, side in enumerate(SIDES):
@@ -97,6 +131,13 @@ class Track:
             if own.get(f"foot_{side}_y", 0.0) > 0:
                 self.planted[w > 1e-9, i] = False
         return weight
+
+    def busy(self, start: float, stop: float, *, head_only: bool = False) -> None:
+        """An act moves the body, or the head alone, from `start` to `stop`."""
+        lively = envelope(self.t, start - 0.2, stop + 0.2, 0.2, 0.2)
+        if head_only:
+            self.head_free = np.minimum(self.head_free, 1.0 - lively)
+        self.quiet = np.minimum(self.quiet, 1.0 - (0.5 if head_only else 1.0) * lively)
 
     def lift(self, foot: int, when: np.ndarray) -> None:
         """Mark a foot as off the ground where `when` [T] is true."""
@@ -144,6 +185,5 @@ class Track:
             self.blend(rise, {"foot_left_pitch": tiptoe, "foot_right_pitch": tiptoe}, add=True)
         return (t - start) / step_s
 
-    def cropped(self, frames: slice) -> Controls:
-        return Controls(self.shape, self.channels[frames], self.base[frames], self.footholds[frames],
-                        self.foot_headings[frames], self.planted[frames])  # fmt: skip
+    def controls(self) -> Controls:
+        return Controls(self.shape, self.channels, self.base, self.footholds, self.foot_headings, self.planted, self.pins)

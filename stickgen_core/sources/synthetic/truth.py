@@ -10,13 +10,20 @@ from typing import Any
 import numpy as np
 
 from stickgen_core.skeleton.body import JOINT
-from stickgen_core.sources.synthetic.acts import LEAD_S, Act
-from stickgen_core.sources.synthetic.catalogue import Catalogue
+from stickgen_core.sources.synthetic.acts import Act, lead_s
+from stickgen_core.sources.synthetic.catalogue import Catalogue, Gesture
+from stickgen_core.sources.synthetic.going import descent_s
 from stickgen_core.sources.synthetic.scene import Scene
 
 _LIMBS = {side: [JOINT[f"{side}_{n}"] for n in ("elbow", "wrist", "knee", "ankle", "foot")] for side in ("left", "right")}
 _ARMS = {side: [JOINT[f"{side}_wrist"]] for side in ("left", "right")}
 _LEGS = {side: [JOINT[f"{side}_foot"]] for side in ("left", "right")}
+# Length of an arm over that of the trunk from pelvis to neck.
+_ARM_SHARE = 0.99
+# Of the time to get down or up, the share in which the pelvis is between 15 and 85 % of its way; to the front it goes down late and fast.
+_RISE_SHARE = {"other": 0.41, "front": 0.31}
+# A single stroke is timed where it is long enough for 25 frames a second; the share of it spent beyond half of its way.
+_LONG_STROKE_S, _DWELL_SHARE = 0.9, 0.43
 # Half-way between the drawn bands (0.60-0.72, 0.92-1.08, 1.35-1.60 of a move's own period).
 _FAST, _SLOW = 0.82, 1.21
 
@@ -50,17 +57,39 @@ def rises(signal: np.ndarray, high: float = 0.55, low: float = 0.40) -> np.ndarr
 
 
 def measure(joints: np.ndarray, act: Act, moves: Catalogue, fps: float) -> dict[str, Any]:
-    """Facts of one person's act [T, 22, 3]: any of side, count, tempo, path, toward, degrees, end (low or upright)."""
+    """Facts of one person's act [T, 22, 3]: any of side, count, tempo, path, toward, degrees, steps, end, face, over (how it tumbles)."""
     first, last = max(int(act.start * fps), 0), min(int(np.ceil(act.stop * fps)) + 1, len(joints))
     span = joints[first:last]
     if act.kind == "gesture":
         return _gesture(span, act, moves, fps)
     if act.kind == "gait":
         return _gait(span, act, moves, fps)
+    return _posture(span, act, moves, fps)
+
+
+def _posture(span: np.ndarray, act: Act, moves: Catalogue, fps: float) -> dict[str, Any]:
+    """Whether the act ends low or upright, and how fast; of its lowest moment: which knees are down, which way a lying trunk faces."""
+    height = span[:, 0, 1]
+    facts: dict[str, Any] = {}
     if act.kind in ("into", "outof"):
-        height = span[:, 0, 1]
-        return {"end": "low" if height[-1] < 0.75 * height[0] else "upright" if height[0] < 0.75 * height[-1] else "same"}
-    return {}
+        between = (height - height.min()) / max(float(np.ptp(height)), 1e-9)
+        share = _RISE_SHARE["front" if act.move.endswith("front") else "other"]
+        seconds = float(((between > 0.15) & (between < 0.85)).sum()) / fps
+        facts["tempo"] = _speed_class(seconds / share / moves.postures[act.move].rise_s)
+        facts["end"] = "low" if height[-1] < 0.75 * height[0] else "upright" if height[0] < 0.75 * height[-1] else "same"
+    lowest = span[-1 if act.kind == "into" else 0]
+    if act.move.startswith("kneel"):
+        left, right = lowest[JOINT["left_knee"], 1], lowest[JOINT["right_knee"], 1]
+        facts["side"] = "both" if abs(left - right) < 0.15 else "left" if left < right else "right"
+    if act.move.startswith(("lie", "fall")):
+        facts["face"] = "up" if _ahead(lowest)[1] > 0 else "down"
+    return facts
+
+
+def _ahead(pose: np.ndarray) -> np.ndarray:
+    """[22, 3] -> [3]: where the chest faces."""
+    across = pose[JOINT["left_shoulder"]] - pose[JOINT["right_shoulder"]]
+    return np.cross(across, pose[JOINT["neck"]] - pose[0])
 
 
 def _gesture(span: np.ndarray, act: Act, moves: Catalogue, fps: float) -> dict[str, Any]:
@@ -69,10 +98,10 @@ def _gesture(span: np.ndarray, act: Act, moves: Catalogue, fps: float) -> dict[s
     facts: dict[str, Any] = {}
     hold, stroke = dict(gesture.hold), {**gesture.windup, **gesture.stroke}
     if gesture.sides:
-        facts["side"] = _acting_side(body, {**hold, **stroke}, act, fps)
+        facts["side"] = _acting_side(body, {**hold, **stroke}, act, moves, fps)
     if not gesture.period_s or gesture.free:
         return facts
-    lead = int(LEAD_S * act.factor**0.5 * fps)
+    lead = int(lead_s(act, moves) * fps)
     inner = body[lead : len(body) - lead]
     if gesture.profile in ("jump", "jack"):
         # The higher foot-to-ground distance of the lower foot: both are off the ground only in flight.
@@ -94,7 +123,19 @@ def _gesture(span: np.ndarray, act: Act, moves: Catalogue, fps: float) -> dict[s
         # A circling arm speeds up and slows down over half a turn at either end: between, it is faster than its mean.
         mean = 1.0 - 0.5 / act.count if gesture.profile == "circle" else 1.0
         facts["tempo"] = _speed_class(float(np.diff(starts).mean()) / fps / gesture.period_s / mean)
+    elif gesture.profile == "pulse" and gesture.period_s * gesture.width >= _LONG_STROKE_S:
+        facts["tempo"] = _speed_class(_dwell(away) / fps / _DWELL_SHARE / (gesture.period_s * gesture.width))
     return facts
+
+
+def _dwell(signal: np.ndarray) -> float:
+    """Frames, with fractions, that a signal is above half of its greatest value."""
+    u = signal / max(float(signal.max()), 1e-9) - 0.5
+    over = np.flatnonzero(u > 0)
+    first, last = int(over[0]), int(over[-1])
+    before = u[first] / (u[first] - u[first - 1]) if first > 0 else 0.0
+    after = u[last] / (u[last] - u[last + 1]) if last + 1 < len(u) else 0.0
+    return float(last - first + before + after)
 
 
 def _head_only(stroke: Mapping[str, Any]) -> bool:
@@ -105,7 +146,7 @@ def _speed_class(ratio: float) -> str:
     return "fast" if ratio < _FAST else "slow" if ratio > _SLOW else "normal"
 
 
-def _acting_side(body: np.ndarray, channels: Mapping[str, Any], act: Act, fps: float) -> str:
+def _acting_side(body: np.ndarray, channels: Mapping[str, Any], act: Act, moves: Catalogue, fps: float) -> str:
     """The limb that leaves its resting place most; the trunk's side where no limb acts."""
     names = {name.split("_")[0] for name in channels}
     if "spine_roll" in channels and not ("hand" in names or "foot" in names):
@@ -125,7 +166,7 @@ def _acting_side(body: np.ndarray, channels: Mapping[str, Any], act: Act, fps: f
         return "left" if bent[0] < bent[1] else "right"
     if "both_hand" in channels and "hand" in channels:
         # Both hands are in guard; the one that acts is the one that leaves it.
-        lead = int(LEAD_S * act.factor**0.5 * fps)
+        lead = int(lead_s(act, moves) * fps)
         body = body[lead : len(body) - lead]
     limbs = _LEGS if "foot" in names or act.move == "hop" else _ARMS
     trunk = {"left": JOINT["left_shoulder"], "right": JOINT["right_shoulder"]}
@@ -143,6 +184,46 @@ def _acting_side(body: np.ndarray, channels: Mapping[str, Any], act: Act, fps: f
     return "left" if left > right else "right"
 
 
+def raised_side(joints: np.ndarray, act: Act, gesture: Gesture, fps: float) -> str:
+    """Which hand is away from hanging during an act of the arms over something else, in the chest's own axes; [T, 22, 3] joints."""
+    first, last = max(int(act.start * fps), 0), min(int(np.ceil(act.stop * fps)) + 1, len(joints))
+    span = joints[first:last]
+    across = span[:, JOINT["left_shoulder"]] - span[:, JOINT["right_shoulder"]]
+    across = across / np.sqrt((across * across).sum(-1, keepdims=True))
+    up = span[:, JOINT["neck"]] - span[:, JOINT["spine2"]]
+    up = up - (up * across).sum(-1, keepdims=True) * across
+    up = up / np.sqrt((up * up).sum(-1, keepdims=True))
+    axes = np.stack([across, up, np.cross(across, up)], -2)
+    arm = _ARM_SHARE * float(np.median(np.sqrt(((span[:, JOINT["neck"]] - span[:, 0]) ** 2).sum(-1))))
+    if "other_hand" in gesture.windup:
+        # Both hands swing across; the side is where they are taken first.
+        across_m = (axes[:, 0] * (span[:, [JOINT["left_wrist"], JOINT["right_wrist"]]].mean(1) - span[:, JOINT["spine3"]])).sum(-1)
+        first_half = across_m[: max(int(len(across_m) * 0.9 / (2 * act.count)), 3)]
+        return "left" if first_half[np.abs(first_half).argmax()] > 0 else "right"
+    start, way, held = _hand_way(gesture)
+    gone = {}
+    for side, sign in (("left", 1.0), ("right", -1.0)):
+        hand = span[:, JOINT[f"{side}_wrist"]] - span[:, JOINT[f"{side}_shoulder"]]
+        local = (axes * hand[:, None]).sum(-1) / arm * np.array([sign, 1.0, 1.0])
+        along = ((local - start) * way).sum(-1) / (way * way).sum()
+        gone[side] = float(np.median(along) if held else np.quantile(along, 0.93))
+    left, right = gone["left"], gone["right"]
+    if min(left, right) > 0.65 * max(left, right):
+        return "both"
+    return "left" if left > right else "right"
+
+
+def _hand_way(gesture: Gesture) -> tuple[np.ndarray, np.ndarray, bool]:
+    """From where and by how much the acting hand goes in arm lengths of the left side, and whether it stays there."""
+    rest = np.array([0.11, -0.962, 0.06])
+    if "hand" in gesture.hold:
+        return rest, np.array(gesture.hold["hand"]) - rest, True
+    start = np.array(gesture.hold.get("both_hand", rest))
+    if "hand" in gesture.windup and not gesture.hold:
+        return rest, np.array(gesture.windup["hand"]) - rest, False
+    return start, np.array(gesture.stroke["hand"]), False
+
+
 def _gait(span: np.ndarray, act: Act, moves: Catalogue, fps: float) -> dict[str, Any]:
     gait = moves.gaits[act.move]
     facts: dict[str, Any] = {}
@@ -150,6 +231,8 @@ def _gait(span: np.ndarray, act: Act, moves: Catalogue, fps: float) -> dict[str,
         if gait.sides:
             shift = own_frame(span)[-1, 0, 0]
             facts["side"] = "left" if shift > 0 else "right"
+        else:
+            facts["over"] = _tumbled(span)
         return facts
     turned = float(np.rad2deg(heading(span)[-1] - heading(span)[0]))
     gone = own_frame(span)[-1, 0]
@@ -166,13 +249,23 @@ def _gait(span: np.ndarray, act: Act, moves: Catalogue, fps: float) -> dict[str,
             facts["toward"] = "backward" if gone[2] < 0 else "forward"
     feet = span[:, [JOINT["left_foot"], JOINT["right_foot"]], 1]
     if gait.together:
+        facts["toward"] = "backward" if gone[2] < 0 else "forward"
         facts["count"] = len(rises(np.maximum(feet.min(1) - 0.01, 0)))
     elif gait.stride or gait.turns:
         facts["steps"] = (
             sum(len(rises(np.maximum(feet[:, i] - feet[:, i].min(), 0), 0.4, 0.2)) for i in range(2)) if not gait.crawl else act.count
         )
-        facts["tempo"] = _speed_class((len(span) - 1) / fps / max(facts["steps"], 1) / gait.step_s)
+        walked = (len(span) - 1) / fps - 2 * descent_s(gait, act.factor)
+        facts["tempo"] = _speed_class(walked / max(facts["steps"], 1) / gait.step_s)
     return facts
+
+
+def _tumbled(span: np.ndarray) -> str:
+    """Which way round a body went heels over head."""
+    a = heading(span)[0]
+    up = span[:, JOINT["neck"]] - span[:, 0]
+    turned = np.unwrap(np.arctan2(np.sin(a) * up[:, 0] + np.cos(a) * up[:, 2], up[:, 1]))
+    return "forward" if turned[-1] > turned[0] else "backward"
 
 
 def wrong_facts(joints: np.ndarray, act: Act, moves: Catalogue, fps: float) -> list[str]:
@@ -182,6 +275,10 @@ def wrong_facts(joints: np.ndarray, act: Act, moves: Catalogue, fps: float) -> l
     if act.kind == "gait":
         said["toward"] = "backward" if moves.gaits[act.move].toward == "backward" else "forward"
     said["end"] = "low" if act.kind == "into" else "upright"
+    said["face"] = "up" if act.move.endswith("back") else "down"
+    said["over"] = "backward" if act.move.startswith("back") else "forward"
+    if act.move == "kneel":
+        said["side"] = "both"
     found = measure(joints, act, moves, fps)
     return [f"{act.move}: {name} is said to be {said[name]}, measured {value}" for name, value in found.items() if said[name] != value]
 

@@ -12,7 +12,7 @@ from stickgen_core.sources.synthetic.catalogue import FOLDER, Catalogue
 
 _THIRD = {"do": "does", "go": "goes", "have": "has"}
 _GERUND = {"lie": "lying", "dip": "dipping"}
-_DOUBLED = frozenset(["sit", "nod", "clap", "shrug", "hop", "skip", "run", "jog", "swat", "tap", "rub", "spin", "step", "sidestep", "stop", "put", "get", "dip", "trip", "jab", "tug", "pat", "grab", "cut", "slip", "squat", "set", "bob"])  # fmt: skip
+_DOUBLED = frozenset(["sit", "nod", "clap", "shrug", "hop", "skip", "run", "jog", "swat", "tap", "rub", "spin", "step", "sidestep", "stop", "put", "get", "dip", "trip", "jab", "tug", "pat", "grab", "cut", "slip", "squat", "set", "bob", "trot", "chat", "hit", "stir"])  # fmt: skip
 
 
 class Grammar(Section):
@@ -24,6 +24,7 @@ class Grammar(Section):
     counts: Mapping[int, tuple[str, ...]]
     numbers: Mapping[int, str]
     paths: Mapping[str, tuple[str, ...]]
+    unturned: tuple[str, ...]
     degrees: Mapping[int, tuple[str, ...]]
     single: tuple[str, ...]
     sequence2: tuple[str, ...]
@@ -31,6 +32,9 @@ class Grammar(Section):
     overlap: tuple[str, ...]
     pair_other: tuple[str, ...]
     pair_same: tuple[str, ...]
+    pair_mirror: tuple[str, ...]
+    pair_fight: tuple[str, ...]
+    stop_go: tuple[str, ...]
     trio_same: tuple[str, ...]
     together: Mapping[str, tuple[str, ...]]
     camera: Mapping[str, tuple[str, ...]]
@@ -98,7 +102,8 @@ class Speaker:
                 parts.append(f"to the {act.side}")
             parts.append(self.pick(self.words.degrees[act.degrees]) if say() else "")
         elif gait is not None and gait.paths:
-            parts.append(self.pick(self.words.paths[act.path]) if say() and act.path in self.words.paths else "")
+            ways = self.words.paths[act.path] if gait.toward == "forward" else self.words.unturned
+            parts.append(self.pick(ways) if say() else "")
         if (
             gesture is not None
             and gesture.counts
@@ -108,8 +113,8 @@ class Speaker:
             and say()
         ):
             parts.append(self.pick(self.words.counts[act.count]))
-        if gait is not None and gait.countable and say():
-            parts.append(self.pick(self.words.counts[act.count]))
+        if gait is not None and gait.countable:
+            parts.append(self.pick(self.words.counts[act.count]) if say() else "")
         elif (
             gait is not None
             and gait.stride

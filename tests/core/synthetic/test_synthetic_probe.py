@@ -9,7 +9,9 @@ from stickgen_core.skeleton.sticks import stick_layout, sticks
 from stickgen_core.sources.actions import load_actions
 from stickgen_core.sources.registry import load_registry
 from stickgen_core.sources.synthetic import SyntheticReader
-from stickgen_core.sources.synthetic.scene import Drawer, Person, Scene, draw_minimal_pair, moves_of
+from stickgen_core.sources.synthetic.compose import draw_minimal_pair
+from stickgen_core.sources.synthetic.drawing import Drawer
+from stickgen_core.sources.synthetic.scene import Person, Scene, moves_of
 from stickgen_core.sources.synthetic.stage import play
 
 CONFIGS = Path(__file__).resolve().parents[3] / "configs"
@@ -28,7 +30,7 @@ def statistics(joints: np.ndarray) -> np.ndarray:
 def clips_of_actions(each: int) -> tuple[np.ndarray, np.ndarray]:
     """Features and action ids of single performances that all face +Z, as canonical clips do."""
     from stickgen_core.records.seeds import generator
-    from stickgen_core.sources.synthetic.scene import TOGETHER, _pair
+    from stickgen_core.sources.synthetic.company import TOGETHER, pair
 
     moves, config = moves_of()
     ids = load_actions().ids
@@ -38,7 +40,7 @@ def clips_of_actions(each: int) -> tuple[np.ndarray, np.ndarray]:
             rng = generator(5, "probe", name, n)
             draw = Drawer(rng, moves, config, (1.5, 6.0))
             if name in TOGETHER and name in ("shake_hands", "hug"):
-                scene = _pair(draw, name)
+                scene = pair(draw, name)
                 home = Person((0.0, 0.0, 0.0), scene.people[0].acts), Person((0.0, 0.9, np.pi), scene.people[1].acts)
                 scene = Scene("pair", home, scene.seconds, name)
             else:
