@@ -93,4 +93,9 @@ def curve(points: Mapping[str, Sequence[tuple[float, float]]], x: str, y: str) -
     axes.spines[["top", "right"]].set_visible(False)
     data = io.BytesIO()
     FigureCanvasAgg(figure).print_png(data)
-    return f"![{y}](data:image/png;base64,{base64.b64encode(data.getvalue()).decode()})"
+    return picture(y, data.getvalue())
+
+
+def picture(title: str, png: bytes) -> str:
+    """A PNG inside Markdown."""
+    return f"![{title}](data:image/png;base64,{base64.b64encode(png).decode()})"

@@ -75,12 +75,20 @@ class Places:
     def merged_stats(self) -> Path:
         return self.data / "merged_all.stats.json"
 
+    @property
+    def merged_chart(self) -> Path:
+        return self.data / "merged_all.scores.png"
+
     def curated(self, stage: str) -> Path:
         return self.data / "curated" / f"{stage}_data"
 
     @property
     def curation_stats(self) -> Path:
         return self.data / "curated" / "curation_stats.json"
+
+    @property
+    def curation_chart(self) -> Path:
+        return self.data / "curated" / "curation_waterfall.png"
 
     def embedded(self, stage: str) -> Path:
         return self.data / "curated" / f"{stage}_data_embedded"

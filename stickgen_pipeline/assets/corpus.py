@@ -4,6 +4,7 @@ from functools import partial
 from pathlib import Path
 
 from stickgen_core.corpus import Corpus
+from stickgen_core.curation.charts import distributions, waterfall
 from stickgen_core.curation.config import CurationConfig
 from stickgen_core.curation.curating import CURATE_VERSION, curate
 from stickgen_core.curation.leaks import find_leaks
@@ -13,11 +14,12 @@ from stickgen_core.curation.statistics import curation_statistics, merge_statist
 from stickgen_core.errors import MissingInput
 from stickgen_core.records.digests import digest_file
 from stickgen_core.records.manifest import FileRecord, Manifest, write_manifest
+from stickgen_core.records.publish import publish_bytes
 from stickgen_core.settings import Settings
 from stickgen_pipeline.checks import COUNTS_ADD_UP, STORE_IS_WHOLE
 from stickgen_pipeline.recipes import recipe
 from stickgen_pipeline.steps import Check, Step, Verdict, Work
-from stickgen_pipeline.tables import drops, markdown, overview
+from stickgen_pipeline.tables import drops, markdown, overview, picture
 
 SPLIT_STAGES = ("pretrain", "sft")
 STATISTICS = "statistics.json"
@@ -51,7 +53,7 @@ def _merged(settings: Settings) -> Step:
             Check("official_tests_known", "The test lists of the benchmarks are in their folders.", _official_tests_known, stops=False),
             Check("balance_as_asked", "The cap on a source's share was not relaxed.", _balance_as_asked, stops=False),
         ),
-        show=lambda manifest, folder: {**overview(folder), **_splits(folder), **drops(folder)},
+        show=partial(_show_merged, settings),
         kinds=frozenset({"arrow"}),
     )
 
@@ -66,7 +68,9 @@ def _make_merged(settings: Settings, work: Work) -> None:
     merged = merge(corpora, settings.config.curation, work.folder, shards=places.shards, cache=places.measurements,
                    forced=forced_tests(settings.registry, places.raw_of, settings.config.curation.splits),
                    train_only=_train_only(settings), name=work.key, progress=work.progress, workers=settings.config.pipeline.workers)  # fmt: skip
-    write_statistics(places.merged_stats, merge_statistics(merged))
+    statistics = merge_statistics(merged)
+    write_statistics(places.merged_stats, statistics)
+    publish_bytes(places.merged_chart, distributions(statistics["scores"], settings.config.curation))
 
 
 def _nothing_leaks(config: CurationConfig, manifest: Manifest, folder: Path, fresh: bool) -> Verdict:
@@ -111,7 +115,7 @@ def _curated(stage: str, settings: Settings) -> Step:
             Check("has_every_split", "Clips are left in train, val and test.", _has_every_split),
             Check("caps_as_asked", "No cap was relaxed.", _caps_as_asked, stops=False),
         ),
-        show=lambda manifest, folder: {**overview(folder), **_splits(folder), "waterfall": _waterfall(manifest), **drops(folder)},
+        show=partial(_show_curated, settings),
         kinds=frozenset({"arrow"}),
     )
 
@@ -132,7 +136,9 @@ def _make_curated(stage: str, settings: Settings, work: Work) -> None:
             continue
         if merged.digest in found.manifest.parents.values():
             stages[name] = found
-    write_statistics(places.curation_stats, curation_statistics(merged, stages))
+    statistics = curation_statistics(merged, stages)
+    write_statistics(places.curation_stats, statistics)
+    publish_bytes(places.curation_chart, waterfall({name: found["waterfall"] for name, found in statistics["stages"].items()}))
 
 
 def _has_every_split(manifest: Manifest, folder: Path, fresh: bool) -> Verdict:
@@ -154,10 +160,26 @@ def _splits(folder: Path) -> dict[str, str]:
     return {"splits": markdown(("source", "split", "clips", "frames"), ordered)} if ordered else {}
 
 
-def _waterfall(manifest: Manifest) -> str:
+def _show_merged(settings: Settings, manifest: Manifest, folder: Path) -> dict[str, str]:
+    """Tables, and the distribution of every score by source."""
+    chart = settings.places.merged_chart
+    plots = {"scores by source": picture("scores by source", chart.read_bytes())} if chart.exists() else {}
+    return {**overview(folder), **_splits(folder), **_balance(manifest), **drops(folder), **plots}
+
+
+def _balance(manifest: Manifest) -> dict[str, str]:
+    balance = manifest.notes["balance"]
+    rows = [(name, count, balance["kept"].get(name, 0)) for name, count in balance["available"].items()]
+    return {"balance": markdown(("source", f"available in {balance['of']}", f"kept at {balance['used']:.0%}"), rows)}
+
+
+def _show_curated(settings: Settings, manifest: Manifest, folder: Path) -> dict[str, str]:
+    """Tables, and the waterfall as a table and a chart."""
     steps = manifest.notes["waterfall"]
     columns = tuple(steps[0]) if steps else ("rule",)
-    return markdown(columns, [tuple(step.values()) for step in steps])
+    chart = picture("waterfall", waterfall({manifest.name: steps}))
+    return {**overview(folder), **_splits(folder), "waterfall": markdown(columns, [tuple(step.values()) for step in steps]),
+            "waterfall chart": chart, **drops(folder)}  # fmt: skip
 
 
 def _statistics(settings: Settings) -> Step:

@@ -3,6 +3,7 @@
 import argparse
 import json
 import re
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 
@@ -88,6 +89,7 @@ def diff(options: argparse.Namespace) -> int:
         f"causes: {', '.join(found.causes) or 'none'}",
         f"added {len(found.added)}, removed {len(found.removed)}, changed {len(found.changed)}",
     ]
+    lines += [f"  dropped by {why}: {count}" for why, count in Counter(found.removed.values()).most_common()]
     lines += [f"  + {clip}" for clip in found.added[:20]]
     lines += [f"  - {clip}  ({why})" for clip, why in list(found.removed.items())[:20]]
     lines += [f"  ~ {clip}  {', '.join(fields)}" for clip, fields in list(found.changed.items())[:20]]
@@ -97,12 +99,22 @@ def diff(options: argparse.Namespace) -> int:
 
 
 def sample(options: argparse.Namespace) -> int:
-    """A contact sheet: clips spread evenly over the corpus."""
-    from stickgen_pipeline.commands.pictures import contact_sheet
+    """A contact sheet: clips that were kept, spread evenly, and clips that were dropped, by reason."""
+    from stickgen_pipeline.samples import contact_sheet, samples
 
     settings = settings_of(options)
-    path = contact_sheet(settings, _open(settings, options.corpus), options.count, Path(options.output))
-    return answer(options, {"path": str(path)}, str(path))
+    corpus = _open(settings, options.corpus)
+    found = samples(settings, corpus, options.count, options.each)
+    path = contact_sheet(settings, found, Path(options.output))
+    shown = Counter(sample.reason for sample in found)
+    dropped = by_reason(corpus.ledger())
+    lines = [f"  {reason:20} {count} of {dropped.get(reason, len(corpus))} shown" for reason, count in shown.items()]
+    lines += [
+        f"  {reason:20} 0 of {count} shown: they never became clips, or their input has changed"
+        for reason, count in dropped.items()
+        if reason not in shown
+    ]
+    return answer(options, {"path": str(path), "shown": shown, "dropped": dropped}, "\n".join([str(path), *lines]))
 
 
 def pack(options: argparse.Namespace) -> int:

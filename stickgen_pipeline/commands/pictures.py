@@ -158,6 +158,7 @@ def report(options: argparse.Namespace) -> int:
     """Where the pages are."""
     settings = settings_of(options)
     pages = {page.parent.name: page for page in sorted(settings.places.evaluations.glob("*/*.html"))}
+    pages |= {document.stem: document for document in sorted(settings.places.reports.glob("*.pdf"))}
     if not pages:
         raise MissingInput(f"{settings.places.evaluations}: no report yet; run `stickgen build`")
     if options.name:
@@ -172,16 +173,3 @@ def report(options: argparse.Namespace) -> int:
     return answer(
         options, {name: str(page) for name, page in pages.items()}, "\n".join(f"{name:20}  {page}" for name, page in pages.items())
     )
-
-
-def contact_sheet(settings: Settings, corpus: Corpus, count: int, path: Path) -> Path:
-    """Clips spread evenly over a corpus, a strip each."""
-    from stickgen_core.rendering import media, pictures
-
-    if not len(corpus):
-        raise MissingInput(f"{corpus.folder}: 0 clips, nothing to show")
-    names = [action.name for action in load_actions().rows]
-    chosen = sorted({round(i * (len(corpus) - 1) / max(count - 1, 1)) for i in range(count)})
-    scenes = [scene_of_clip(corpus.clip(i), settings.config.canonical.fps, names) for i in chosen]
-    media.write_png(path, pictures.contact_sheet(scenes, settings.config.rendering))
-    return path
