@@ -138,6 +138,7 @@ class SafetyConfig(Section):
     jitter_acceleration_m_s2 acceleration noise of a frame that counts as high
     repetitive_share         of the frames must lie in equal windows: three claps are no loop, a clip of nothing but claps is
     loop_error               a window repeats if it differs by less than this share of how far the points move
+    body_extent_m            a figure that is smaller across is no body; the smallest of the demo's 1,803 (a crouch) is 0.86 m
     segment_limits_m         longest projection of a segment; projected limbs shorten, they never grow
     """
 
@@ -160,6 +161,7 @@ class SafetyConfig(Section):
     ground_severity: float = 0.6
     ground_limit_m: float = -0.1
     limb_severity: float = 0.7
+    body_extent_m: PositiveFloat = 0.5
     segment_limits_m: dict[str, PositiveFloat] = {"head": 0.6, "torso": 0.9, "left_arm": 1.0, "right_arm": 1.0, "legs": 2.4}
     other_segments_limit_m: PositiveFloat = 0.9
 

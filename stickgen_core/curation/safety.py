@@ -1,4 +1,5 @@
-"""The safety critic: is a generated motion fit to be shown? Six faults with documented severities, and the numbers must be finite.
+"""The safety critic: is a generated motion fit to be shown? Six faults with documented severities; the numbers must be finite and
+the points a body.
 
 A severity is where a check begins; it grows to 1 as the share of frames it concerns does, and several faults add up as independent doubts
 do (1 − Π(1 − severity)). So every check can reject at the default 0.7, and a fault in a few frames alone need not.
@@ -13,7 +14,8 @@ from stickgen_core.curation.parts import FOURTH_DIFFERENCE_GAIN, SECOND_DIFFEREN
 from stickgen_core.errors import StickgenError
 from stickgen_core.skeleton import layout_of_width
 
-NON_FINITE_SEVERITY = 1.0
+# Numbers that are no numbers, and figures that are no body, must not be shown however few.
+NON_FINITE_SEVERITY = NO_BODY_SEVERITY = 1.0
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ def _issues_of(sticks: np.ndarray, names: tuple[str, ...], actor: int, config: S
         return [SafetyIssue("non_finite", NON_FINITE_SEVERITY, round(share, 4), 0.0, "frames with values that are not numbers", actor)]
     points = _points(sticks)
     found = [_repetitive(points, actor, config), _jittery(points, actor, config), _velocity(points, actor, config),
-             _ground(points, actor, config), _limbs(sticks, names, actor, config)]  # fmt: skip
+             _ground(points, actor, config), _limbs(sticks, names, actor, config), _no_body(points, actor, config)]  # fmt: skip
     return [issue for issue in found if issue is not None]
 
 
@@ -117,6 +119,14 @@ def _longest(true: np.ndarray) -> int:
     """Length of the longest run of true values."""
     edges = np.flatnonzero(np.diff(np.concatenate([[0], true.astype(np.int8), [0]])))
     return int((edges[1::2] - edges[::2]).max(initial=0))
+
+
+def _no_body(points: np.ndarray, actor: int, config: SafetyConfig) -> SafetyIssue | None:
+    """All points crowd together: nobody is that small, however folded up or foreshortened. A random walk round one place is."""
+    extent = float(np.median(np.linalg.norm(points.max(1) - points.min(1), axis=1)))
+    if extent >= config.body_extent_m:
+        return None
+    return SafetyIssue("no_body", NO_BODY_SEVERITY, round(extent, 4), config.body_extent_m, "metres across the figure, in half of the frames", actor)
 
 
 def _jittery(points: np.ndarray, actor: int, config: SafetyConfig) -> SafetyIssue | None:

@@ -60,6 +60,13 @@ def test_white_noise_is_unsafe(scale_m):
     assert not evaluate_motion_safety(noise).is_safe
 
 
+def test_a_random_walk_round_one_place_is_no_body():
+    for seed in range(20):
+        steps = np.random.default_rng(seed).normal(size=(100, 20)) * 0.01
+        result = evaluate_motion_safety(np.cumsum(steps, axis=0))
+        assert "no_body" in checks(result) and not result.is_safe and result.overall_score == 0.0
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_a_motion_that_is_not_finite_is_unsafe_with_score_zero(bad):
     motion = seen(walk())
