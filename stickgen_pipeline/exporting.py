@@ -12,9 +12,8 @@ from stickgen_core.settings import Settings
 CANONICAL_FOLDER, CANONICAL_NAME = "motions_processed", "canonical.pt"
 
 
-def default_path(corpus: Corpus) -> Path:
-    """`motions_processed/<dataset>/canonical.pt`; for any other corpus `<folder>.pt`, beside it."""
-    folder = corpus.folder
+def default_path(folder: Path) -> Path:
+    """`motions_processed/<dataset>/canonical.pt`; for the folder of any other corpus `<folder>.pt`, beside it."""
     return folder / CANONICAL_NAME if folder.parent.name == CANONICAL_FOLDER else folder.with_name(folder.name + ".pt")
 
 

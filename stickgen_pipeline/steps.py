@@ -73,6 +73,7 @@ class Step:
     kept       row of the retention matrix
     apart      runs in the worker process (whatever imports torch)
     automatic  rebuilt by itself when an input's content changes; training never is
+    by_default part of a build that names nothing, or names it by what it needs; otherwise it has to be asked for
     show       tables and plots for a person, as Markdown by title
     """
 
@@ -92,6 +93,7 @@ class Step:
     pool: str | None = None
     apart: bool = False
     automatic: bool = True
+    by_default: bool = True
 
     def recipe(self) -> str:
         return self.version if self.observe is None else digest_json([self.version, self.observe()])
@@ -279,9 +281,9 @@ def chosen(steps: Steps, wanted: Iterable[str]) -> list[Step]:
         if pattern.startswith("+"):
             hits |= upstream(steps, hits)
         if pattern.endswith("+"):
-            hits |= downstream(steps, hits)
+            hits |= {key for key in downstream(steps, hits) if steps[key].by_default}
         keys |= hits
-    return [step for step in ordered if step.key in keys] if wanted else ordered
+    return [step for step in ordered if (step.key in keys if wanted else step.by_default)]
 
 
 def upstream(steps: Steps, keys: Iterable[str]) -> set[str]:

@@ -30,8 +30,12 @@ class Known:
 
 def artefacts_below(roots: Iterable[Path]) -> list[Known]:
     """Every artefact below the roots that has a manifest, each once, in path order."""
-    paths = {path.resolve() for root in roots if root.is_dir() for path in root.rglob(f"*{MANIFEST_NAME}")}
+    paths = {path.resolve() for root in roots if root.is_dir() for path in root.rglob(f"*{MANIFEST_NAME}") if _is_manifest(path)}
     return [_known(path) for path in sorted(paths)]
+
+
+def _is_manifest(path: Path) -> bool:
+    return path.name == MANIFEST_NAME or path.name.endswith(f".{MANIFEST_NAME}")
 
 
 def _known(path: Path) -> Known:

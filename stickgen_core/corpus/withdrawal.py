@@ -198,7 +198,7 @@ def _without(corpus: Corpus, going: _Going, source: str, reason: str, moved: dic
             for unit, clip_id in zip(gone["source"].to_pylist(), gone["id"].to_pylist(), strict=True)
         ]
         ledger = ledger_table(pa.concat_tables([corpus.ledger(), ledger_table(rows)]))
-        notes = {} if table.num_rows else {"absent": f"{source} was withdrawn: {reason}"}
+        notes: dict[str, object] = {} if table.num_rows else {"absent": f"{source} was withdrawn: {reason}"}
         republish(corpus, corpus.folder, corpus.pool, table, ledger, notes)
 
 

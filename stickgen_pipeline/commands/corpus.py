@@ -199,7 +199,7 @@ def export_pt(options: argparse.Namespace) -> int:
             "several corpora make one combined file: give it a name with -o, as documented train_data.pt or train_data_final.pt"
         )
     corpora = [_open(settings, name) for name in options.corpus]
-    path = write_pt(settings, corpora, Path(options.output) if options.output else default_path(corpora[0]), joints=options.joints,
+    path = write_pt(settings, corpora, Path(options.output) if options.output else default_path(corpora[0].folder), joints=options.joints,
                     split=options.split, progress=_counted)  # fmt: skip
     return answer(options, {"path": str(path), "bytes": path.stat().st_size}, f"{path} ({size(path.stat().st_size)})")
 
