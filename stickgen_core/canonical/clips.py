@@ -69,8 +69,7 @@ def check_recording(recording: Recording, config: CanonicalConfig) -> None:
     if not (math.isfinite(fps) and config.min_rate_hz <= fps <= config.max_rate_hz):
         raise BadRecording("bad_rate", f"expected {config.min_rate_hz:g} to {config.max_rate_hz:g} Hz, found {fps:g}")
     seen = joints.reshape(-1, JOINT_COUNT, 3) if present.all() else joints[present]
-    flat = seen.reshape(-1, 3)
-    extent = float(np.maximum(flat.max(0) - seen[0, JOINT["pelvis"]], seen[0, JOINT["pelvis"]] - flat.min(0)).max())
+    extent = float(np.abs(seen - seen[0, JOINT["pelvis"]]).max())
     if not math.isfinite(extent):
         raise BadRecording("non_finite", f"{int((~np.isfinite(seen)).any((1, 2)).sum())} of {len(seen)} person-frames hold NaN or infinity")
     if extent > config.max_extent_m:

@@ -1,4 +1,4 @@
-"""Stick layouts: which segments stand for a body, as one linear map from 22 joints, and the plane they are seen in."""
+"""Stick layouts: which segments stand for a body, taken from 22 joints, and the plane they are seen in."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 
 from stickgen_core.errors import ConfigError
-from stickgen_core.skeleton.body import JOINT, JOINT_COUNT
+from stickgen_core.skeleton.body import JOINT
 from stickgen_core.skeleton.config import SkeletonConfig
 
 HEAD_TOP = "head_top"
@@ -81,18 +81,9 @@ class StickLayout:
         return self.segment_names.index(segment)
 
     @cached_property
-    def joint_weights(self) -> np.ndarray:
-        """[2S, 22]: points = joint_weights @ joints."""
-        return np.stack([self._weights(name) for name in self.points])
-
-    def _weights(self, point: str) -> np.ndarray:
-        weights = np.zeros(JOINT_COUNT)
-        if point == HEAD_TOP:
-            weights[JOINT["head"]] = 1 + self.head_top_factor
-            weights[JOINT["neck"]] = -self.head_top_factor
-        else:
-            weights[JOINT[point]] = 1.0
-        return weights
+    def joint_indices(self) -> np.ndarray:
+        """[2S]: the joint that each point is; for the head's top, which is none, the head."""
+        return np.array([JOINT["head" if point == HEAD_TOP else point] for point in self.points])
 
     @cached_property
     def pelvis_weights(self) -> np.ndarray:
@@ -141,12 +132,20 @@ def project(points: np.ndarray, azimuth_deg: float | np.ndarray) -> np.ndarray:
     """Orthographic view [..., 3] -> [..., 2]: u = x cos a + z sin a to the right, v = y up. An array of angles broadcasts over [...]."""
     angle = np.deg2rad(np.asarray(azimuth_deg, dtype=np.float64))
     points = np.asarray(points, dtype=np.float64)
-    return np.stack([points[..., 0] * np.cos(angle) + points[..., 2] * np.sin(angle), points[..., 1]], axis=-1)
+    u = points[..., 0] * np.cos(angle) + points[..., 2] * np.sin(angle)
+    seen = np.empty((*u.shape, 2))
+    seen[..., 0], seen[..., 1] = u, points[..., 1]
+    return seen
 
 
 def stick_points(joints: np.ndarray, layout: StickLayout) -> np.ndarray:
     """The layout's points in space: [..., 22, 3] -> [..., 2S, 3] float64."""
-    return layout.joint_weights @ np.asarray(joints, dtype=np.float64)
+    joints = np.asarray(joints, dtype=np.float64)
+    # All points but the head's top are joints: taking them is exact, and faster than a product with many zeros.
+    points = joints[..., layout.joint_indices, :]
+    head, neck = joints[..., JOINT["head"], :], joints[..., JOINT["neck"], :]
+    points[..., layout.points.index(HEAD_TOP), :] = (1 + layout.head_top_factor) * head - layout.head_top_factor * neck
+    return points
 
 
 def sticks(joints: np.ndarray, layout: StickLayout, azimuth_deg: float) -> np.ndarray:

@@ -40,8 +40,9 @@ JOINT_MAPS: dict[str, dict[str, str]] = {
         {"collar": "{S}Shoulder", "shoulder": "{S}Arm", "elbow": "{S}ForeArm", "wrist": "{S}Hand", "hip": "{S}UpLeg", "knee": "{S}Leg",
          "ankle": "{S}Foot", "foot": "{S}ToeBase"},
     ),
+    # These files leave the chest's last bone out: their Neck lies at Spine1, below the shoulders, and Neck1 where a neck begins.
     "cmu": _sided(
-        {"pelvis": "Hips", "spine1": "LowerBack", "spine2": "Spine", "spine3": "Spine1", "neck": "Neck", "head": "Head"},
+        {"pelvis": "Hips", "spine1": "LowerBack", "spine2": "Spine", "spine3": "Spine1", "neck": "Neck1", "head": "Head"},
         {"collar": "{S}Shoulder", "shoulder": "{S}Arm", "elbow": "{S}ForeArm", "wrist": "{S}Hand", "hip": "{S}UpLeg", "knee": "{S}Leg",
          "ankle": "{S}Foot", "foot": "{S}ToeBase"},
     ),
@@ -83,7 +84,7 @@ def unit_of(spec: SourceSpec) -> float:
 
 
 class BvhReader:
-    version = 1
+    version = 2
 
     def __init__(self, spec: SourceSpec):
         self.spec = spec

@@ -21,6 +21,7 @@ MAX_ARRAY_BYTES = 400 << 20
 MAX_TEXT_BYTES = 256 << 20
 # Text is turned into numbers in pieces of about this size, so that the words of a large file are never in memory at once.
 BLOCK_BYTES = 8 << 20
+MAGIC_BYTES = 8
 
 
 def walk(root: Path) -> Iterator[str]:
@@ -110,22 +111,21 @@ def number_table(data: bytes, start: int, most: int, name: str) -> np.ndarray:
 
 def load_npy(root: Path, relative: str) -> np.ndarray:
     """An `.npy` of plain numbers; its header is checked against the file's size before anything is allocated."""
-    return _npy(io.BytesIO(read_bytes(root, relative)), relative)
+    return _npy(read_bytes(root, relative), relative)
 
 
-def _npy(file: io.BytesIO, name: str) -> np.ndarray:
-    size = len(file.getbuffer())
+def _npy(data: bytes, name: str) -> np.ndarray:
     try:
-        version = np.lib.format.read_magic(file)
-        length = file.read(2 if version == (1, 0) else 4)
-        header = file.read(int.from_bytes(length, "little"))
-        shape, by_column, dtype = _header(version, length + header)
+        version = np.lib.format.read_magic(io.BytesIO(data[:MAGIC_BYTES]))
+        words = 2 if version == (1, 0) else 4
+        begin = MAGIC_BYTES + words + int.from_bytes(data[MAGIC_BYTES : MAGIC_BYTES + words], "little")
+        shape, by_column, dtype = _header(version, data[MAGIC_BYTES:begin])
         if dtype.hasobject:
             raise BadRecording("object_array", f"{name} holds Python objects, which are never unpickled from arrays")
-        claimed = math.prod(shape) * dtype.itemsize
-        if claimed > size - file.tell():
-            raise BadRecording("truncated", f"{name}: shape {shape} needs {claimed} bytes, {size - file.tell()} are there")
-        flat = np.frombuffer(file.getbuffer(), dtype, math.prod(shape), offset=file.tell()) if claimed else np.zeros(0, dtype)
+        count, there = math.prod(shape), len(data) - begin
+        if count * dtype.itemsize > there:
+            raise BadRecording("truncated", f"{name}: shape {shape} needs {count * dtype.itemsize} bytes, {there} are there")
+        flat = np.frombuffer(data, dtype, count, offset=begin) if count * dtype.itemsize else np.zeros(0, dtype)
         return flat.reshape(shape, order="F" if by_column else "C")
     except (ValueError, EOFError, OverflowError, SyntaxError, TypeError) as error:
         raise BadRecording("not_npy", f"{name}: {str(error).splitlines()[0] if str(error) else type(error).__name__}") from None
@@ -178,7 +178,7 @@ class Npz:
             raise BadRecording("truncated", f"{self.name}: {key}: {error}") from None
         if len(data) > info.file_size:
             raise BadRecording("zip_bomb", f"{self.name}: {key} is larger than its archive says")
-        return _npy(io.BytesIO(data), f"{self.name}: {key}")
+        return _npy(data, f"{self.name}: {key}")
 
     def number(self, *keys: str) -> float:
         """A scalar that must be a finite number."""

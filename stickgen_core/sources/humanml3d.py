@@ -58,12 +58,13 @@ def _origins(raw: Path, paths: Sequence[str]) -> dict[str, str]:
 
 def recover_joints(vectors: np.ndarray, joints: int) -> np.ndarray:
     """[T, 263 | 251] -> [T, J, 3]: headings and root steps summed up, local positions turned back by -theta about +Y."""
+    vectors = vectors[:, : 4 + 3 * (joints - 1)].astype(np.float64)
     half = np.concatenate([[0.0], np.cumsum(vectors[:-1, 0])])
     cosine, sine = np.cos(2 * half), np.sin(2 * half)
     step = np.concatenate([np.zeros((1, 2)), vectors[:-1, 1:3]])
     root_x = np.cumsum(step[:, 0] * cosine - step[:, 1] * sine)
     root_z = np.cumsum(step[:, 0] * sine + step[:, 1] * cosine)
-    local = vectors[:, 4 : 4 + 3 * (joints - 1)].reshape(len(vectors), joints - 1, 3)
+    local = vectors[:, 4:].reshape(len(vectors), joints - 1, 3)
     placed = np.empty((len(vectors), joints, 3))
     placed[:, 0] = np.stack([root_x, vectors[:, 3], root_z], axis=-1)
     placed[:, 1:, 0] = local[..., 0] * cosine[:, None] - local[..., 2] * sine[:, None] + root_x[:, None]
@@ -126,7 +127,7 @@ class HumanMl3dReader:
         if values.dtype.kind == "f" and len(values) and values.shape[1:] == (self.joints, 3):
             return values.astype(np.float64)
         if values.dtype.kind == "f" and len(values) and values.shape[1:] == (WIDTHS[self.joints],):
-            return recover_joints(values.astype(np.float64), self.joints)
+            return recover_joints(values, self.joints)
         raise BadRecording(
             "wrong_shape", f"{name}: expected [T,{WIDTHS[self.joints]}] or [T,{self.joints},3], found {values.dtype} {list(values.shape)}"
         )

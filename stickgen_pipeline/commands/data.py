@@ -1,16 +1,19 @@
 """`stickgen datasets …` and `stickgen fetch`: what is on the disk, what a reader makes of it, and what may be downloaded."""
 
 import argparse
+from collections import Counter
 from itertools import islice
 from typing import Any
 
-from stickgen_core.errors import BadRecording, ConfigError
+from stickgen_core.canonical import why_absent
+from stickgen_core.errors import BadRecording, ConfigError, MissingInput
 from stickgen_core.records.manifest import find_manifest
 from stickgen_core.settings import Settings
 from stickgen_core.sources.fetch import fetch_deepmimic
 from stickgen_core.sources.inventory import survey
 from stickgen_core.sources.readers import reader_for
 from stickgen_core.sources.registry import SourceSpec
+from stickgen_core.sources.smpl import GENDERS, SITES, file_names, found_models
 from stickgen_pipeline import inventory
 from stickgen_pipeline.commands.common import answer, note, settings_of, size, table
 
@@ -18,12 +21,13 @@ from stickgen_pipeline.commands.common import answer, note, settings_of, size, t
 def datasets(options: argparse.Namespace) -> int:
     """Every registered data set: its state, files found and expected, licence, and where to get it."""
     settings = settings_of(options)
-    values = [_state(spec, settings) for spec in settings.registry.values()]
+    values = [*(_state(spec, settings) for spec in settings.registry.values()), *_body_models(settings)]
     rows = [
         (v["name"], v["state"], v["found"], v["expected"], size(v["bytes"]) if v["bytes"] else "", v["licence"], v["get"]) for v in values
     ]
     text = table(("data set", "state", "files", "expected", "size", "licence", "where to get it"), rows)
-    return answer(options, values, f"{text}\nraw folders: {settings.places.raw}/<data set>/")
+    lacking = "".join(f"\n{v['name']}: {v['lacks']}" for v in values if v["lacks"])
+    return answer(options, values, f"{text}{lacking}\nraw folders: {settings.places.raw}/<data set>/")
 
 
 def _state(spec: SourceSpec, settings: Settings) -> dict[str, Any]:
@@ -32,7 +36,34 @@ def _state(spec: SourceSpec, settings: Settings) -> dict[str, Any]:
     manifest = find_manifest(settings.places.inventory(spec.name))
     return {"name": spec.name, "title": spec.title, "state": "generated" if spec.kind == "synthetic" else seen.state, "found": seen.found,
             "expected": seen.expected, "bytes": int(manifest.counts["bytes"]) if manifest else 0, "licence": spec.licence.name,
-            "get": spec.register_at or spec.licence.url, "folder": str(raw), "layout": list(spec.layout)}  # fmt: skip
+            "get": spec.register_at or spec.licence.url, "folder": str(raw), "layout": list(spec.layout), "needs": list(spec.needs),
+            "share_derived": spec.licence.share_derived, "expected_counts": dict(spec.expected), "citation": spec.citation.strip(),
+            "lacks": (why_absent(spec, raw) or "") if seen.state in ("present", "partial") else ""}  # fmt: skip
+
+
+# Which body models the documented data sets need: the dancers of AIST++ are all fitted with the male one.
+MODEL_USERS = {
+    "smplh": (tuple(GENDERS), ("amass", "babel", "interhuman")), "smplx": (tuple(GENDERS), ("amass", "beat2")), "smpl": (("male",), ("aistpp",)),
+}  # fmt: skip
+
+
+def _body_models(settings: Settings) -> list[dict[str, Any]]:
+    """The SMPL family's files, a prerequisite of the data sets that store body parameters instead of joints."""
+    folder = settings.places.body_models
+    found = found_models(folder) if folder.is_dir() else {family: {} for family in MODEL_USERS}
+    rows = []
+    for family, (genders, users) in MODEL_USERS.items():
+        missing = [gender for gender in genders if gender not in found[family]]
+        state = "present" if not missing else "missing" if len(missing) == len(genders) else "partial"
+        used = [name for name in users if name in settings.registry]
+        names = "; ".join(f"{gender}: {' or '.join(file_names(family, gender))}" for gender in missing)
+        there = any(survey(settings.registry[name], settings.places.raw_of(name)).found for name in used)
+        rows.append({"name": f"body_models/{family}", "title": f"{family.upper()} body models for {', '.join(used)}", "state": state,
+                     "found": len(genders) - len(missing), "expected": len(genders), "bytes": 0, "licence": f"{family.upper()} (research, no redistribution)",
+                     "get": f"{SITES[family]}, for {', '.join(used)}", "folder": str(folder), "layout": file_names(family, "male"), "needs": [],
+                     "share_derived": False, "expected_counts": {}, "citation": "", "files": found[family],
+                     "lacks": f"looked for {names}" if missing and there else ""})  # fmt: skip
+    return rows
 
 
 def _spec(settings: Settings, name: str) -> SourceSpec:
@@ -46,6 +77,9 @@ def check(options: argparse.Namespace) -> int:
     settings = settings_of(options)
     spec = _spec(settings, options.name)
     raw, reader = settings.places.raw_of(spec.name), reader_for(spec)
+    absent = why_absent(spec, raw)
+    if absent:
+        raise MissingInput(f"{spec.name}: {absent}")
     found = reader.discover(raw)
     rows: list[tuple[Any, ...]] = []
     bad = 0
@@ -58,8 +92,17 @@ def check(options: argparse.Namespace) -> int:
             bad += 1
             rows.append((unit.key, "", "", "", "", "", f"quarantined: {error}"))
     text = table(("recording", "frames", "people", "fps", "texts", "labels", ""), rows)
-    values = {"units": len(found.units), "skipped": len(found.skipped), "read": [list(row) for row in rows]}
-    answer(options, values, f"{text}\n{len(found.units)} units in {raw}, {len(found.skipped)} files left out by a rule")
+    reasons = Counter(one.reason for one in found.skipped)
+    values = {
+        "units": len(found.units),
+        "skipped": len(found.skipped),
+        "skipped_by_reason": dict(reasons),
+        "read": [list(row) for row in rows],
+    }
+    left_out = f"{len(found.skipped)} left out by a rule" + (
+        f" ({', '.join(f'{n} {why}' for why, n in reasons.most_common())})" if reasons else ""
+    )
+    answer(options, values, f"{text}\n{len(found.units)} units in {raw}, {left_out}")
     return 1 if bad or not found.units else 0
 
 
