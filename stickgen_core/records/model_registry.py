@@ -61,6 +61,13 @@ class ModelRegistry:
         """Entries whose hash starts with this (documents quote the first eight digits)."""
         return [e for e in self.entries() if str(e["config_hash"]).startswith(config_hash)]
 
+    def agreement(self, config_hash: str, metric: str) -> tuple[int, float] | None:
+        """(runs, relative spread of a metric over them) of one configuration; None where fewer than two have the metric."""
+        values = [e["metrics"][metric] for e in self.by_config_hash(config_hash) if isinstance(e["metrics"].get(metric), int | float)]
+        if len(values) < 2 or not min(map(abs, values)):
+            return None
+        return len(values), (max(values) - min(values)) / min(map(abs, values))
+
     def best(self, task: str, metric: str, mode: Literal["min", "max"]) -> Entry:
         """The entry of a task with the best finite value of a metric; among equals the earliest."""
         if mode not in ("min", "max"):

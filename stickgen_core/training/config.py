@@ -22,13 +22,10 @@ TRAINING_VERSION = 1
 MACHINE_KEYS = {
     "training": (
         "device", "threads", "compile", "num_workers", "prefetch_factor", "log_every_steps", "save_every_steps", "keep_last", "resume_from",
-        "max_train_hours", "trackers",
+        "max_train_hours", "tolerance", "trackers",
     ),
     "data": ("parallax_root",),
 }  # fmt: skip
-
-# Keys of MACHINE_KEYS that older checkpoints may still carry.
-RETIRED_KEYS = {"training": ("tolerance",)}
 
 
 class DataConfig(Section):
@@ -85,6 +82,7 @@ class TrainingConfig(Section):
     ema_warmup                            decay is min(ema_decay, (1+n)/(ema_warmup+n)) after n steps
     spike_factor                          a validation loss of this many times the best stops the run as diverged
     device                                auto | cpu | cuda | mps
+    tolerance                             how far two runs of one configuration may differ on different hardware, relative (`stickgen registry find`)
     max_train_hours                       a run whose estimate, measured before its first step, is longer is refused
     """
 
@@ -117,6 +115,7 @@ class TrainingConfig(Section):
     num_workers: int = Field(ge=0)
     prefetch_factor: int = Field(ge=1)
     max_train_hours: float | None = Field(default=None, gt=0)
+    tolerance: float = Field(default=0.02, gt=0)
     trackers: tuple[Literal["tensorboard", "mlflow", "wandb"], ...] = ()
     resume_from: str | None = None
 
@@ -164,10 +163,8 @@ class RunConfig(Section):
 
 
 def recorded_run(values: Mapping[str, Any], origin: Path) -> RunConfig:
-    """The configuration in a checkpoint; keys that have since been retired, none of which decided a weight, are left out."""
-    kept = {section: {k: v for k, v in value.items() if k not in RETIRED_KEYS.get(section, ())} if isinstance(value, Mapping) else value
-            for section, value in values.items()}  # fmt: skip
-    return _validated(kept, str(origin))
+    """The configuration in a checkpoint; a key that is not known is refused, like everywhere."""
+    return _validated(dict(values), str(origin))
 
 
 DEFAULTS = ("model", "objective", "training")
@@ -214,6 +211,10 @@ def run_from_file(path: Path, configs: Path, profile: str, overrides: tuple[str,
         over = merge(over, value)
     lora = merge(values.get("lora", {}), over.get("lora", {}))
     if lora.get("enabled"):
+        if values.get("stage") == "pretrain":
+            raise ConfigError(
+                f"{path}: lora.enabled on a pretraining run; adapters need a trained base: enable it on {documented_file(str(values['variant']), 'sft')}"
+            )
         kept = {key: value for key, value in (lora.get("training") or {}).items() if value is not None}
         asked = {key: value for key, value in (lora.get("data") or {}).items() if value}
         values = merge(values, {"stage": "lora", "training": kept, "data": asked})

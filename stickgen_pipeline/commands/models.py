@@ -20,6 +20,7 @@ HASH_DIGITS = 8
 
 def train(options: argparse.Namespace) -> int:
     """One checkpoint through the graph, so that it is recorded, reused and resumed like any other."""
+    _switch_to_adapters(options)
     settings = settings_of(options)
     if options.dry_run:
         from stickgen_pipeline.commands.dry_run import dry_run
@@ -35,6 +36,16 @@ def train(options: argparse.Namespace) -> int:
     if options.resume_from:
         _resume_from(Path(options.resume_from).absolute(), run)
     return _build(options, f"checkpoint/{run.name}")
+
+
+def _switch_to_adapters(options: argparse.Namespace) -> None:
+    """`lora.enabled=true` on SFT is the LoRA run of that variant: the same checkpoint of the graph, whoever asks for it."""
+    said = [text for text in options.config_override if text.partition("=")[0].strip() == "lora.enabled"]
+    if not said or options.stage == "pretrain":
+        return  # on pretraining the configuration refuses it
+    options.config_override = [text for text in options.config_override if text not in said]
+    if said[-1].partition("=")[2].strip().lower() == "true":
+        options.stage = "lora"
 
 
 def _resume_from(path: Path, run: "RunConfig") -> None:
@@ -109,7 +120,17 @@ def registry_best(options: argparse.Namespace) -> int:
 
 
 def registry_find(options: argparse.Namespace) -> int:
-    return _entries(options, registry(settings_of(options)).by_config_hash(options.config_hash))
+    """Runs of one configuration; of several it is said whether they agree as they should on different hardware."""
+    settings = settings_of(options)
+    found = registry(settings)
+    agreed = found.agreement(options.config_hash, "best_val_loss")
+    if agreed is not None:
+        allowed = run_of(settings, "small", "pretrain").training.tolerance
+        verdict = "within" if agreed[1] <= allowed else "not within"
+        note(
+            f"{agreed[0]} runs of this configuration: best validation losses differ by {agreed[1]:.2%}, {verdict} the {allowed:.0%} of training.tolerance"
+        )
+    return _entries(options, found.by_config_hash(options.config_hash))
 
 
 def registry_export(options: argparse.Namespace) -> int:

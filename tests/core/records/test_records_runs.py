@@ -173,3 +173,14 @@ def test_the_matrix_has_the_documented_rows_and_classes():
     }  # fmt: skip
     assert len(BY_KEY) == len(MATRIX) and kept("merged").regenerated_from == "canonical"
     assert all(row.regenerated_from for row in MATRIX if row.retention in ("optional", "discardable"))
+
+
+def test_runs_of_one_configuration_are_held_against_each_other(tmp_path):
+    registry = ModelRegistry(tmp_path / "registry.json")
+    entry = {"task": "small_sft", "config_hash": "abc123de99", "checkpoint_path": "x", "timestamp": "t"}
+    registry.register({**entry, "run_id": "here", "metrics": {"best_val_loss": 0.50}})
+    assert registry.agreement("abc123de", "best_val_loss") is None, "one run agrees with nobody"
+    registry.register({**entry, "run_id": "there", "metrics": {"best_val_loss": 0.51}})
+    registry.register({**entry, "run_id": "other", "config_hash": "ffff", "metrics": {"best_val_loss": 9.0}})
+    runs, spread = registry.agreement("abc123de", "best_val_loss")
+    assert runs == 2 and spread == pytest.approx(0.02)
