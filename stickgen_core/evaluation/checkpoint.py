@@ -2,9 +2,8 @@
 
 import json
 import time
-from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,40 +12,57 @@ import torch
 
 from stickgen_core.config import config_hash
 from stickgen_core.corpus import Corpus
-from stickgen_core.errors import MissingInput, StickgenError
+from stickgen_core.curation.config import SafetyConfig, ScoresConfig
+from stickgen_core.errors import MissingInput
 from stickgen_core.evaluation.config import EvaluationConfig
 from stickgen_core.evaluation.evaluator import Evaluator
+from stickgen_core.evaluation.fits import checkpoint_fits, evaluator_fits
+from stickgen_core.evaluation.gallery import Gallery, gallery
 from stickgen_core.evaluation.honesty import honesty_rows, mirrored, monotone, nearest_caption
 from stickgen_core.evaluation.intervals import Measure, round_to
 from stickgen_core.evaluation.items import Items, Progress, choose, read_items
 from stickgen_core.evaluation.judge import Judge, Row, over_repetitions
+from stickgen_core.evaluation.panel import Panel, second_opinions
+from stickgen_core.evaluation.protocol import Protocol, departures
 from stickgen_core.evaluation.retrieval import unit_vectors
 from stickgen_core.evaluation.sampling import Sampler, Vectors
+from stickgen_core.evaluation.sets import measure_sets
 from stickgen_core.evaluation.spread import multimodality
+from stickgen_core.evaluation.sweep import sweep
 from stickgen_core.evaluation.thresholds import verdicts
 from stickgen_core.model.objective import TERMS
 from stickgen_core.records.digests import digest_json
-from stickgen_core.records.manifest import find_manifest
 from stickgen_core.records.publish import publish_text
 from stickgen_core.skeleton.config import SkeletonConfig
 from stickgen_core.skeleton.sticks import layout_of_width
 from stickgen_core.training.journal import read_metrics
 
-SCHEMA = "stickgen-report/1"
+SCHEMA = "stickgen-report/2"
 
 
 @dataclass(frozen=True)
-class Figure:
-    """A generated clip to show, beside the training clip that is nearest to it."""
+class Bench:
+    """What stands beside the checkpoint and the corpus when it is judged; everything may be left out.
 
-    id: str
-    caption: str
-    motion: np.ndarray
-    present: np.ndarray
-    nearest_id: str
-    nearest_caption: str
-    nearest_motion: np.ndarray
-    nearest_present: np.ndarray
+    protocol     names the test sets and the sizes that the settings are held against
+    panel        evaluators that give a second opinion
+    scores, safety    curation's rules for artefacts, and the critic's
+    robustness   measures of the adversarial suites (adversarial.robustness)
+    suites       safe share by suite, for the page
+    current      corpus name -> digest now: a checkpoint that was trained on another one is refused
+    cache        folder in which rows that do not depend on the checkpoint are kept between calls
+    """
+
+    protocol: Protocol | None = None
+    panel: Panel | None = None
+    skeleton: SkeletonConfig = field(default_factory=SkeletonConfig)
+    scores: ScoresConfig = field(default_factory=ScoresConfig)
+    safety: SafetyConfig = field(default_factory=SafetyConfig)
+    action_names: Callable[[int], str] = str
+    robustness: Mapping[str, Measure] = field(default_factory=dict)
+    suites: Mapping[str, Any] = field(default_factory=dict)
+    current: Mapping[str, str] = field(default_factory=dict)
+    cache: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -55,7 +71,8 @@ class EvaluationResult:
 
     content: dict[str, Any]
     made: dict[str, Any]
-    figures: tuple[Figure, ...]
+    figures: Gallery
+    failures: Gallery
     fps: float
 
     @property
@@ -75,25 +92,20 @@ class EvaluationResult:
 
 
 def evaluate_checkpoint(
-    checkpoint: Path, corpus: Corpus, vectors: Vectors, evaluator: Evaluator, config: EvaluationConfig, *, name: str = "",
-    skeleton: SkeletonConfig | None = None, action_names: Callable[[int], str] = str, cache: Path | None = None,
-    robustness: dict[str, Measure] | None = None, curves: list[dict[str, float]] | None = None, progress: Progress = None,
+    checkpoint: Path, corpus: Corpus, vectors: Vectors, evaluator: Evaluator, config: EvaluationConfig, bench: Bench | None = None, *,
+    name: str = "", progress: Progress = None,
 ) -> EvaluationResult:  # fmt: skip
-    """Judge a checkpoint on the held-out split.
-
-    corpus       embedded and with splits; its digest, the evaluator's and the checkpoint's are in the result
-    cache        folder in which the rows that do not depend on the checkpoint are kept between calls
-    robustness   measures of the adversarial suites, if they were run (adversarial.robustness)
-    curves       rows to plot, {"step": ..., "loss": ..., ...}; by default those of the checkpoint's own training
-    """
-    started = time.monotonic()
+    """Judge a checkpoint on the held-out split of an embedded corpus; what does not fit together is refused first."""
+    started, bench = time.monotonic(), bench or Bench()
     sampler = Sampler.of(checkpoint, vectors, seed=config.seed, guidance=config.guidance, steps=config.steps, batch=config.batch)
-    _must_fit(sampler, corpus, evaluator)
+    checkpoint_fits(sampler, corpus, bench.current)
+    evaluator_fits(evaluator, corpus, sampler.statistics.width)
     torch.set_num_threads(max(1, config.evaluator.threads))
-    items = cut(read_items(corpus, choose(corpus, config.split, config.samples, config.seed), config.seed), sampler.run.data.max_frames)
-    train = cut(read_items(corpus, choose(corpus, config.reference_split, None, config.seed), config.seed), sampler.run.data.max_frames)
-    judge = Judge(evaluator, config, _reference(corpus, items, train, config, sampler), sampler.statistics.fps)
-    rows = _known_rows(judge, items, train, corpus, vectors, skeleton or SkeletonConfig(), cache, progress)
+    longest, title = sampler.run.data.max_frames, name or sampler.run.name
+    items = read_items(corpus, choose(corpus, config.split, config.samples, config.seed), config.seed).cut(longest)
+    train = read_items(corpus, choose(corpus, config.reference_split, None, config.seed), config.seed).cut(longest)
+    judge = Judge(evaluator, config, reference_clips(corpus, items, train, config, longest), sampler.statistics.fps, bench.scores)
+    rows = _known_rows(judge, items, train, corpus, vectors, bench, progress)
     rows += _control_rows(judge, items, sampler, progress)
     drawn = [
         sampler.draw(items, r, progress=progress, label=f"sampling, repetition {r + 1} of {config.repetitions}")
@@ -101,30 +113,28 @@ def evaluate_checkpoint(
     ]
     repeated = [judge.measure(d) for d in drawn]
     own = repeated[0] | {"multimodality": _multimodality(judge, items, sampler, progress)}
-    losses = sampler.held_out_loss(corpus, config.split, config.samples) | sampler.errors(items, config.seed, config.resamples)
-    title = name or sampler.run.name
+    losses = _losses(sampler, corpus, items, config)
     rows.append(Row("model", title, "model", own, "", over_repetitions(repeated)))
-    everything = own | losses | (robustness or {})
-    figures, shown = _figures(judge, drawn[0], items, train, action_names)
+    figures, failures = gallery(judge, drawn[0], items, train, bench.action_names, bench.safety)
     content = {
         "title": title,
         "checkpoint": {"name": title, "variant": sampler.run.variant, "stage": sampler.run.stage, "weights": sampler.meta["weights_digest"],
                        "step": int(sampler.meta.get("step", 0)), "epoch": int(sampler.meta.get("epoch", 0)), "run": sampler.run.hash,
                        "parameters": sampler.parameters, "sampler": sampler.settings.model_dump(mode="json")},
-        "provenance": {
-            "evaluator": evaluator.digest, "evaluator_seed": evaluator.card.get("seed"), "corpus": corpus.digest, "corpus_name": corpus.manifest.name,
-            "encoder": str(corpus.manifest.notes.get("encoder_digest", "")), "statistics": sampler.statistics.digest, "config": config_hash(config),
-            "protocol": config.protocol, "split": config.split, "n": len(items), "repetitions": config.repetitions, "seed": config.seed,
-            "reference_n": len(judge.reference), "train_n": len(train), "length_rule": "the real clip's length is given", "device": "cpu",
-            "layout": layout_of_width(sampler.statistics.width).name, "fps": sampler.statistics.fps,
-        },
+        "provenance": _provenance(sampler, corpus, evaluator, judge, items, train, bench),
         "chance": judge.chance(items), "rows": [row.as_json() for row in rows], "losses": {k: m.as_json() for k, m in losses.items()},
-        "robustness": {k: m.as_json() for k, m in (robustness or {}).items()}, "thresholds": verdicts(everything, config.thresholds),
-        "curves": training_curves(checkpoint) if curves is None else curves, "clips": shown, "warnings": _warnings(corpus, evaluator, items, rows, own, judge, config),
+        "baseline": {k: m.as_json() for k, m in _losses(sampler.untrained(), corpus, items, config).items()},
+        "robustness": {k: m.as_json() for k, m in bench.robustness.items()}, "suites": dict(bench.suites),
+        "sets": measure_sets(bench.protocol.sets if bench.protocol else {}, corpus, judge, sampler, items, drawn[0], progress),
+        "panel": second_opinions(bench.panel, judge, drawn[0], own) if bench.panel else {},
+        "sweep": sweep(sampler, judge, corpus, config, title, progress),
+        "thresholds": verdicts({**own, **losses, **bench.robustness}, config.thresholds),
+        "curves": training_curves(checkpoint), "clips": list(figures.told), "failures": list(failures.told),
+        "warnings": _warnings(corpus, evaluator, items, rows, own, config, bench),
     }  # fmt: skip
     made = {"wall_s": round(time.monotonic() - started, 1), "torch": torch.__version__, "threads": torch.get_num_threads(),
             "cost": _cost(sampler, items, config)}  # fmt: skip
-    return EvaluationResult(content, made, figures, sampler.statistics.fps)
+    return EvaluationResult(content, made, figures, failures, sampler.statistics.fps)
 
 
 def training_curves(checkpoint: Path, most: int = 200) -> list[dict[str, float]]:
@@ -138,52 +148,52 @@ def training_curves(checkpoint: Path, most: int = 200) -> list[dict[str, float]]
     return rows
 
 
-def cut(items: Items, frames: int) -> Items:
-    """The first frames of each clip: what the model can be asked for."""
-    return replace(items, motions=tuple(m[:frames] for m in items.motions), present=tuple(p[:frames] for p in items.present))
-
-
-def _must_fit(sampler: Sampler, corpus: Corpus, evaluator: Evaluator) -> None:
-    """A checkpoint, corpus and evaluator that were not made for each other are refused."""
-    width = int(corpus.manifest.counts.get("motion_width", sampler.statistics.width))
-    sampler.statistics.require_width(width)
-    if len(evaluator.scale.mean) != width:
-        raise StickgenError(
-            f"evaluator judges {len(evaluator.scale.mean)} numbers a frame, {corpus.manifest.name} has {width}; train it on this layout"
-        )
-    manifest = find_manifest(Path(sampler.meta["file"]).parent)
-    wanted = sampler.meta.get("encoder_digest") or (manifest.notes.get("encoder_digest") if manifest else None)
-    found = corpus.manifest.notes.get("encoder_digest")
-    if wanted and found and wanted != found:
-        raise StickgenError(
-            f"{sampler.meta.get('file')}: trained with text encoder {wanted[:12]}, {corpus.manifest.name} was embedded with {found[:12]}"
-        )
-
-
-def _reference(corpus: Corpus, items: Items, train: Items, config: EvaluationConfig, sampler: Sampler) -> Items:
+def reference_clips(corpus: Corpus, items: Items, train: Items, config: EvaluationConfig, longest: int) -> Items:
     """Real clips to compare distances with: held-out clips that are not judged themselves, else training clips."""
-    rest = [r for r in choose(corpus, config.split, None, config.seed) if corpus.ids[r] not in set(items.ids)]
+    judged = set(items.ids)
+    rest = [r for r in choose(corpus, config.split, None, config.seed) if corpus.ids[r] not in judged]
     if len(rest) >= config.samples // 2:
-        return cut(read_items(corpus, rest[: config.reference_clips], config.seed), sampler.run.data.max_frames)
+        return read_items(corpus, rest[: config.reference_clips], config.seed).cut(longest)
     own = choose(corpus, config.reference_split, config.reference_clips, config.seed + 1)
     wanted = {corpus.ids[r] for r in own}
     return train.take([i for i, clip in enumerate(train.ids) if clip in wanted])
 
 
+def _losses(sampler: Sampler, corpus: Corpus, items: Items, config: EvaluationConfig) -> dict[str, Measure]:
+    return sampler.held_out_loss(corpus, config.split, config.samples) | sampler.errors(items, config.seed, config.resamples)
+
+
+def _provenance(
+    sampler: Sampler, corpus: Corpus, evaluator: Evaluator, judge: Judge, items: Items, train: Items, bench: Bench
+) -> dict[str, Any]:  # fmt: skip
+    config = judge.config
+    return {
+        "evaluator": evaluator.digest, "evaluator_seed": evaluator.card.get("seed"), "corpus": corpus.digest, "corpus_name": corpus.manifest.name,
+        "encoder": str(corpus.manifest.notes.get("encoder_digest", "")), "statistics": sampler.statistics.digest, "config": config_hash(config),
+        "artefact_rules": config_hash(bench.scores), "safety_rules": config_hash(bench.safety), "protocol": config.protocol,
+        "protocol_departures": departures(bench.protocol, config) if bench.protocol else [], "split": config.split, "n": len(items),
+        "repetitions": config.repetitions, "seed": config.seed, "reference_n": len(judge.reference), "train_n": len(train),
+        "length_rule": "the real clip's length is given", "device": "cpu", "layout": layout_of_width(sampler.statistics.width).name,
+        "fps": sampler.statistics.fps,
+    }  # fmt: skip
+
+
 def _known_rows(
-    judge: Judge, items: Items, train: Items, corpus: Corpus, vectors: Vectors, skeleton: SkeletonConfig, cache: Path | None, progress: Progress
+    judge: Judge, items: Items, train: Items, corpus: Corpus, vectors: Vectors, bench: Bench, progress: Progress
 ) -> list[Row]:  # fmt: skip
     """The honesty rows, from the cache where evaluator, clips and settings are the same."""
-    key = digest_json({"rows": 1, "evaluator": judge.evaluator.digest, "corpus": corpus.digest, "config": config_hash(judge.config),
-                       "lengths": [list(items.frames), sum(train.frames)]})  # fmt: skip
-    path = cache / f"{key[:32]}.json" if cache else None
+    key = digest_json({"rows": 2, "evaluator": judge.evaluator.digest, "corpus": corpus.digest, "config": config_hash(judge.config),
+                       "scores": config_hash(judge.scores), "lengths": [list(items.frames), sum(train.frames)]})  # fmt: skip
+    path = bench.cache / f"{key[:32]}.json" if bench.cache else None
     if path and path.is_file():
         stored = json.loads(path.read_text(encoding="utf-8"))
         return [
             Row(r["name"], r["title"], r["kind"], {k: Measure.of_json(m) for k, m in r["measures"].items()}, r["expected"]) for r in stored
         ]
     said = [unit_vectors(np.array(vectors.vectors(s.keys), np.float64)) for s in (items, train)]
-    rows = honesty_rows(judge, items, train, nearest=nearest_caption(*said), mirror=mirrored(items, corpus, skeleton), progress=progress)
+    rows = honesty_rows(
+        judge, items, train, nearest=nearest_caption(*said), mirror=mirrored(items, corpus, bench.skeleton), progress=progress
+    )
     if path:
         publish_text(path, json.dumps([row.as_json() for row in rows], ensure_ascii=False, allow_nan=False))
     return rows
@@ -215,37 +225,16 @@ def _multimodality(judge: Judge, items: Items, sampler: Sampler, progress: Progr
     return multimodality(np.stack(repeats, 1), c.multimodal_pairs, seed=c.seed, resamples=c.resamples)
 
 
-def _figures(
-    judge: Judge, drawn: Items, items: Items, train: Items, action_names: Callable[[int], str]
-) -> tuple[tuple[Figure, ...], list[dict[str, Any]]]:
-    """Clips to show, spread over actions, each with its nearest training clip; wrong ones are shown as they come."""
-    named = judge.evaluator.name_actions(drawn)
-    turn, seen = [], Counter[int]()
-    for action in items.actions.tolist():
-        turn.append(seen[action])
-        seen[action] += 1
-    order = sorted(range(len(items)), key=lambda i: (turn[i], i))
-    chosen = order[: judge.config.players]
-    distances = judge.evaluator.embed_motions(drawn.take(chosen)) @ judge.evaluator.embed_motions(train).T if chosen else np.zeros((0, 1))
-    figures, shown = [], []
-    for row, place in enumerate(chosen):
-        near = int(distances[row].argmax())
-        figures.append(Figure(items.ids[place], items.captions[place], drawn.motions[place], drawn.present[place], train.ids[near], train.captions[near],
-                              train.motions[near], train.present[near]))  # fmt: skip
-        asked, got = int(items.actions[place]), int(named[place])
-        shown.append({"id": items.ids[place], "caption": items.captions[place], "asked": action_names(asked) if asked >= 0 else "unknown",
-                      "seen": action_names(got), "right": asked == got, "nearest": train.ids[near], "nearest_caption": train.captions[near],
-                      "cosine": round(float(distances[row, near]), 4)})  # fmt: skip
-    return tuple(figures), shown
-
-
 def _warnings(
-    corpus: Corpus, evaluator: Evaluator, items: Items, rows: list[Row], own: dict[str, Measure], judge: Judge, config: EvaluationConfig
+    corpus: Corpus, evaluator: Evaluator, items: Items, rows: list[Row], own: dict[str, Measure], config: EvaluationConfig, bench: Bench
 ) -> list[str]:
     """What a reader must know before believing a number."""
     found = []
     if corpus.manifest.notes.get("fake"):
         found.append("The text encoder is a stand-in without meaning: nothing here says how well the model obeys words.")
+    changed = departures(bench.protocol, config) if bench.protocol else []
+    if changed:
+        found.append(f"Not the whole protocol “{config.protocol}”: {', '.join(changed)}.")
     if len(items) < config.fid_minimum:
         found.append(f"N = {len(items)}: FID is not computed below {config.fid_minimum:,}; KID, which has no bias in N, takes its place.")
     if not monotone(rows):

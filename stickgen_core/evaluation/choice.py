@@ -31,6 +31,8 @@ def select(reports: Sequence[Mapping[str, Any]], weights: SelectionConfig, bars:
     if abs(sum(weight.values()) - 1) > 1e-9:
         raise StickgenError(f"evaluation.selection: weights add up to {sum(weight.values()):g}, expected 1")
     found = {report["content"]["title"]: _numbers(report["content"], weight) for report in reports}
+    if len(found) < len(reports):
+        raise StickgenError("model selection: two reports have one title; each checkpoint stands once")
     shared = [name for name in weight if all(values[name] is not None for values in found.values())]
     if not shared:
         raise MissingInput("model selection: no measure that every candidate has")
@@ -47,6 +49,9 @@ def select(reports: Sequence[Mapping[str, Any]], weights: SelectionConfig, bars:
     return {
         "selected": rows[0]["name"],
         "candidates": rows,
+        "baselines": [
+            _baseline(report["content"], weight, bars) for report in reports if report["content"]["checkpoint"]["stage"] == "pretrain"
+        ],
         "weights": weight,
         "left_out": left_out,
         "rationale": rationale(rows, weight, left_out),
@@ -59,8 +64,19 @@ def _numbers(content: Mapping[str, Any], weight: Mapping[str, float]) -> dict[st
     return {name: measures[name]["value"] if name in measures else None for name in weight}
 
 
+def _baseline(content: Mapping[str, Any], weight: Mapping[str, float], bars: ThresholdsConfig) -> dict[str, Any]:
+    """Where a variant started: its fresh weights, scored over what was measured of them. No candidate, so it can never be chosen."""
+    row: Mapping[str, Any] = next((row for row in content["rows"] if row["name"] == "untrained"), {"measures": {}})
+    measures = {**row["measures"], **content["baseline"]}
+    values = {name: measures[name]["value"] if name in measures else None for name in weight}
+    parts = {name: round_to(score(name, float(value), getattr(bars, name))) for name, value in values.items() if value is not None}
+    total = sum(weight[name] for name in parts)
+    mean = round_to(sum(weight[name] * part for name, part in parts.items()) / total) if total else None
+    return {"name": f"{content['checkpoint']['variant']} baseline", "score": mean, "values": values, "parts": parts}
+
+
 def _comparable(reports: Sequence[Mapping[str, Any]]) -> None:
-    for key in ("evaluator", "corpus", "config"):
+    for key in ("evaluator", "corpus", "config", "artefact_rules", "safety_rules"):
         found = {report["content"]["provenance"][key] for report in reports}
         if len(found) > 1:
             raise StickgenError(

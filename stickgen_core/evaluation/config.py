@@ -48,20 +48,61 @@ class EvaluatorConfig(Section):
 
 
 class LimitsConfig(Section):
-    """Limits of the stick-native measures; documented where seed values exist (docs/benchmark.md)."""
+    """Limits of the stick-native measures; documented where seed values exist. What an artefact is, `curation.scores` says."""
 
     contact_height_m: float = Field(default=0.08, gt=0)
     contact_speed_m_s: float = Field(default=0.3, gt=0)
-    frozen_speed_m_s: float = Field(default=0.05, gt=0)
-    frozen_frames: float = Field(default=0.8, gt=0, le=1)
     longest_quantile: float = Field(default=0.999, gt=0, le=1)
     speed_m_s: float = Field(default=15.0, gt=0)
     acceleration_m_s2: float = Field(default=100.0, gt=0)
-    jitter: float = Field(default=0.3, gt=0)
-    explosion_z: float = Field(default=3.0, gt=0)
-    repetition: float = Field(default=0.7, gt=0)
-    repetition_from_lag: PositiveInt = 5
-    repetition_to_lag: PositiveInt = 20
+
+
+class AdversarialConfig(Section):
+    """How much of the prompt suites is asked.
+
+    suites    ids of configs/eval/prompt_suites.yaml; empty means all
+    prompts   of each suite, spread evenly over it; 0 means all
+    """
+
+    suites: tuple[str, ...] = ()
+    prompts: int = Field(default=0, ge=0)
+
+
+class SweepConfig(Section):
+    """How guidance and step count change the numbers, on the val split: settings are never picked on what is judged.
+
+    samples       captions a setting; 0 leaves the sweep out
+    guidance      at the checkpoint's own step count
+    steps         at the checkpoint's own guidance
+    checkpoints   which ones are swept; empty means all
+    """
+
+    samples: int = Field(default=64, ge=0)
+    split: str = "val"
+    guidance: tuple[float, ...] = (1.0, 1.5, 2.5, 4.0)
+    steps: tuple[int, ...] = (5, 10, 20, 50)
+    checkpoints: tuple[str, ...] = ()
+
+
+class PanelConfig(Section):
+    """Evaluators beside the one that judges; `evaluator.seeds` says how many of other seeds there are.
+
+    joints        one on the 22 joints in space: what real clips lose by being drawn as sticks
+    control       one taught with shuffled captions, which must retrieve at chance
+    agreement     Kendall's tau of the models' ranking between seeds below which no ranking is claimed
+    """
+
+    joints: bool = True
+    control: bool = True
+    agreement: float = Field(default=0.8, ge=-1, le=1)
+
+
+class CriticConfig(Section):
+    """How the safety critic itself is measured: on this many real clips, and on copies with each fault planted."""
+
+    clips: PositiveInt = 400
+    false_positives: float = Field(default=0.1, gt=0, le=1)
+    detection: float = Field(default=0.95, gt=0, le=1)
 
 
 class ThresholdsConfig(Section):
@@ -99,6 +140,9 @@ class EvaluationConfig(Section):
     multimodal_prompts, multimodal_repeats, multimodal_pairs    100 x 30 x 10 in the literature
     untrained_samples   samples of the untrained and null-text rows; 0 leaves the rows out
     players             generated clips shown as playable figures
+    failures            the worst generated clips, shown as well
+    set_samples         captions judged of each set of the protocol that needs captions of its own; 0 leaves these sets out
+    peers_fps           frame rate of other models' outputs (MDM and its kin write 20)
     """
 
     protocol: str = "cpu"
@@ -122,9 +166,16 @@ class EvaluationConfig(Section):
     steps: int = Field(default=0, ge=0)
     batch: PositiveInt = 64
     players: int = Field(default=8, ge=0)
+    failures: int = Field(default=4, ge=0)
+    set_samples: int = Field(default=256, ge=0)
+    peers_fps: float = Field(default=20.0, gt=0)
     reference_clips: PositiveInt = 512
     cost_repeats: PositiveInt = 2
     evaluator: EvaluatorConfig = EvaluatorConfig()
+    panel: PanelConfig = PanelConfig()
+    sweep: SweepConfig = SweepConfig()
+    adversarial: AdversarialConfig = AdversarialConfig()
+    critic: CriticConfig = CriticConfig()
     limits: LimitsConfig = LimitsConfig()
     thresholds: ThresholdsConfig = ThresholdsConfig()
     selection: SelectionConfig = SelectionConfig()

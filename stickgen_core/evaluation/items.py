@@ -1,6 +1,6 @@
 """The clips that are judged: motion, caption, action, and where each came from; one caption a clip, drawn by name."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -59,6 +59,10 @@ class Items:
         seen = tuple(present) if present is not None else tuple(np.ones(m.shape[:2], bool) for m in shaped)
         return replace(self, motions=shaped, present=seen)
 
+    def cut(self, frames: int) -> "Items":
+        """The first frames of each clip: what a model can be asked for."""
+        return replace(self, motions=tuple(m[:frames] for m in self.motions), present=tuple(p[:frames] for p in self.present))
+
     def with_captions(self, order: np.ndarray) -> "Items":
         """Captions of other clips, by position; the action that is asked for goes with its caption."""
         captions, keys = (tuple(column[i] for i in order) for column in (self.captions, self.keys))
@@ -79,17 +83,24 @@ def choose(corpus: Corpus, split: str, count: int | None, seed: int) -> np.ndarr
     return np.sort(np.array(sorted(rows, key=lambda r: key64(seed, "evaluated", ids[r]))[:count]))
 
 
-def read_items(corpus: Corpus, rows: Sequence[int] | np.ndarray, seed: int, field: str = "motion", progress: Progress = None) -> Items:
-    """Read clips whole into memory with one caption each, drawn by (seed, clip id); clips without a caption are left out."""
+def read_items(
+    corpus: Corpus, rows: Sequence[int] | np.ndarray, seed: int, field: str = "motion", progress: Progress = None,
+    only: Mapping[int, Collection[str]] | None = None,
+) -> Items:  # fmt: skip
+    """Read clips whole into memory with one caption each, drawn by (seed, clip id); clips without a caption are left out.
+
+    only   row -> the captions that may be drawn for it
+    """
     ids, origins = corpus.ids, corpus.index["origin"]
     actions = corpus.column("action")
     keys = corpus.index["text_keys"] if "text_keys" in corpus.index.column_names else None
     columns: list[tuple] = []
     for done, row in enumerate(int(r) for r in rows):
         said = conditioning_texts(corpus.texts(row))
-        if not said:
+        allowed = [n for n, text in enumerate(said) if only is None or text in only[row]]
+        if not allowed:
             continue
-        chosen = int(generator(seed, "caption", ids[row]).integers(len(said)))
+        chosen = allowed[int(generator(seed, "caption", ids[row]).integers(len(allowed)))]
         arrays = corpus.arrays(row, field, "present")
         motion = arrays[field].reshape(*arrays[field].shape[:2], -1)
         key = keys[row][chosen].as_py() if keys is not None else ""

@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from stickgen_core.evaluation.artefacts import ArtefactLimits, artefact_parts, artefact_score, realism
+from stickgen_core.curation.config import ScoresConfig
+from stickgen_core.evaluation import chance
+from stickgen_core.evaluation.artefacts import artefact_score, artefacts, realism
 from stickgen_core.evaluation.config import EvaluationConfig, LimitsConfig
 from stickgen_core.evaluation.distances import fid, kid
 from stickgen_core.evaluation.evaluator import Evaluator
@@ -18,7 +20,6 @@ from stickgen_core.evaluation.kinematics import (
     Motion,
     energy,
     foot_slide,
-    frozen_share,
     ground_depth,
     jerk,
     overshoot,
@@ -64,46 +65,41 @@ class Row:
         }  # fmt: skip
 
 
-# Numbers that one clip has on its own, in the order in which they are computed.
-PER_CLIP = ("jerk", "energy", "foot_slide", "ground_depth", "overshoot", "torn_joints", "frozen", "temporal_consistency", "physics_consistency",
-            "artefact_score")  # fmt: skip
-
-
-def artefact_limits(limits: LimitsConfig) -> ArtefactLimits:
-    lags = (limits.repetition_from_lag, limits.repetition_to_lag)
-    return ArtefactLimits(limits.jitter, limits.frozen_speed_m_s, limits.frozen_frames, limits.explosion_z, limits.repetition, lags)
-
-
 def per_clip(
-    items: Items, limits: LimitsConfig, longest_m: np.ndarray, fps: float, real_jerk: float | None = None
-) -> dict[str, np.ndarray]:
+    items: Items, limits: LimitsConfig, scores: ScoresConfig, longest_m: np.ndarray, fps: float, real_jerk: float | None = None
+) -> dict[str, np.ndarray]:  # fmt: skip
     """Every stick-native number of every clip: name -> [N]; with the real median jerk also the realism."""
-    anatomy = Anatomy.of(layout_of_width(items.motions[0].shape[-1]))
-    artefacts = artefact_limits(limits)
-    rows = []
-    for motion, present in zip(items.motions, items.present, strict=True):
-        clip = Motion.of(motion, present)
-        parts = artefact_parts(clip, artefacts, fps)
-        plausible = plausible_share(clip, anatomy, fps, limits.speed_m_s, limits.acceleration_m_s2)
-        row = [
-            jerk(clip, fps), energy(clip, fps), foot_slide(clip, anatomy, fps, limits.contact_height_m, limits.contact_speed_m_s),
-            ground_depth(clip), overshoot(clip, longest_m), torn_joints(clip, anatomy),
-            float(frozen_share(clip, fps, limits.frozen_speed_m_s) > limits.frozen_frames), temporal_consistency(clip), plausible,
-            artefact_score(parts), realism(clip, parts, plausible, real_jerk, fps) if real_jerk else 0.0,
-        ]  # fmt: skip
-        rows.append(row)
-    names = (*PER_CLIP, "realism") if real_jerk else PER_CLIP
-    return {name: np.array(column) for name, column in zip(names, zip(*rows, strict=True), strict=False)}
+    layout = layout_of_width(items.motions[0].shape[-1])
+    anatomy = Anatomy.of(layout)
+    clips = [Motion.of(motion, present) for motion, present in zip(items.motions, items.present, strict=True)]
+    found = artefacts(items.motions, items.present, layout, scores)
+    numbers = {
+        "jerk": [jerk(clip, fps) for clip in clips],
+        "energy": [energy(clip, fps) for clip in clips],
+        "foot_slide": [foot_slide(clip, anatomy, fps, limits.contact_height_m, limits.contact_speed_m_s) for clip in clips],
+        "ground_depth": [ground_depth(clip) for clip in clips],
+        "overshoot": [overshoot(clip, longest_m) for clip in clips],
+        "torn_joints": [torn_joints(clip, anatomy) for clip in clips],
+        "frozen": found["static"].astype(float),
+        "temporal_consistency": [temporal_consistency(clip) for clip in clips],
+        "physics_consistency": [plausible_share(clip, anatomy, fps, limits.speed_m_s, limits.acceleration_m_s2) for clip in clips],
+        "artefact_score": artefact_score(found),
+    }
+    measured = {name: np.asarray(values, np.float64) for name, values in numbers.items()}
+    if real_jerk:
+        measured["realism"] = realism(measured["jerk"], real_jerk, measured["artefact_score"], measured["physics_consistency"])
+    return measured
 
 
 @dataclass(frozen=True)
 class Judge:
-    """What every row is measured with: the evaluator, the settings, and the real clips to compare with."""
+    """What every row is measured with: the evaluator, the settings, the real clips to compare with, and curation's rules for artefacts."""
 
     evaluator: Evaluator
     config: EvaluationConfig
     reference: Items
     fps: float
+    scores: ScoresConfig = ScoresConfig()
 
     @cached_property
     def features(self) -> np.ndarray:
@@ -112,7 +108,7 @@ class Judge:
 
     @cached_property
     def real(self) -> dict[str, np.ndarray]:
-        return per_clip(self.reference, self.config.limits, self.evaluator.longest_m, self.fps)
+        return per_clip(self.reference, self.config.limits, self.scores, self.evaluator.longest_m, self.fps)
 
     @cached_property
     def real_jerk(self) -> float:
@@ -142,20 +138,23 @@ class Judge:
         found["text_alignment"] = alignment(text, motion, **draws)
         found["diversity"] = diversity(motion, c.diversity_pairs, **draws)
         found["diversity_to_real"] = relative(found["diversity"], self.real_diversity)
-        found["action_accuracy"] = self.action_accuracy(items)
+        found |= self.actions(items)
         found |= self.kinematics(items)
         return found
 
-    def action_accuracy(self, items: Items) -> Measure:
-        """Share of clips whose motion the classifier gives the action that was asked for."""
+    def actions(self, items: Items) -> dict[str, Measure]:
+        """Share of clips whose motion the classifier gives the action that was asked for, and what the captions had to do with it."""
         known = items.actions >= 0
+        asked = items.actions[known]
+        shown = self.evaluator.name_actions(items)[known]
+        found = chance.influence(asked, shown, seed=self.config.seed, resamples=self.config.resamples)
         if not known.any():
-            return not_computed("not computed: no clip has an action", unit="share")
-        return wilson(float((self.evaluator.name_actions(items)[known] == items.actions[known]).sum()), int(known.sum()))
+            return {"action_accuracy": not_computed("not computed: no clip has an action", unit="share"), **found}
+        return {"action_accuracy": wilson(float((shown == asked).sum()), int(known.sum())), **found}
 
     def kinematics(self, items: Items) -> dict[str, Measure]:
         c = self.config
-        values = per_clip(items, c.limits, self.evaluator.longest_m, self.fps, self.real_jerk)
+        values = per_clip(items, c.limits, self.scores, self.evaluator.longest_m, self.fps, self.real_jerk)
         found = {"jerk_ratio": ratio(values["jerk"], self.real["jerk"]), "energy_ratio": ratio(values["energy"], self.real["energy"])}
         units = {"foot_slide": "m/s", "ground_depth": "m", "overshoot": "share of length", "torn_joints": "m", "frozen": "share of clips",
                  "temporal_consistency": "correlation", "physics_consistency": "share of frames", "artefact_score": "0..1", "realism": "0..1"}  # fmt: skip
@@ -164,11 +163,12 @@ class Judge:
         return found
 
     def chance(self, items: Items) -> dict[str, float]:
-        """What a row that knows nothing scores: by the pool's size, and by always naming the commonest action of this set."""
+        """What a row that knows nothing scores: by the pool's size, and by the best answer that ignores the caption."""
         found = {f"r_precision_{way}_{k}": k / self.config.pool for way in ("text_to_motion", "motion_to_text") for k in (1, 2, 3)}
         known = items.actions[items.actions >= 0]
         if len(known):
-            found["action_accuracy"] = float(np.bincount(known).max() / len(known))
+            found["action_accuracy"] = chance.commonest(known)
+            found["action_accuracy_uniform"] = 1 / len(self.evaluator.actions)
         return found
 
 

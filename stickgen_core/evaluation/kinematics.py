@@ -1,4 +1,4 @@
-"""Measures of a drawn motion that need no network: jerk, energy, sliding feet, the ground, stretched limbs, torn joints, freezing.
+"""Measures of a drawn motion that need no network: jerk, energy, sliding feet, the ground, stretched limbs, torn joints.
 
 Everything is in metres and seconds. A clip is [T, A, W] with the bool mask present [T, A]; derivatives are taken only where every
 frame they need shows the person. All functions give one number a clip; sets are compared by `ratio`.
@@ -115,12 +115,6 @@ def torn_joints(clip: Motion, anatomy: Anatomy) -> float:
     ends = clip.ends()[clip.present]
     left, right = np.array(anatomy.joined).T
     return _mean(np.linalg.norm(ends[:, left] - ends[:, right], axis=-1))
-
-
-def frozen_share(clip: Motion, fps: float, speed_m_s: float) -> float:
-    """Share of frames whose mean end speed is below the limit."""
-    steps = clip.difference(1)
-    return float((np.linalg.norm(steps, axis=-1).mean(-1) * fps < speed_m_s).mean()) if len(steps) else 1.0
 
 
 def temporal_consistency(clip: Motion) -> float:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from stickgen_core.evaluation.plots import curve_plot, interval_plot, number
+from stickgen_core.evaluation.sections import cell, interval, panel_table, set_table, suite_table, sweep_plots
 from stickgen_core.rendering.scene import scene_of_motion
 from stickgen_core.rendering.viewer.page import player_assets, player_fragment
 
@@ -14,7 +15,8 @@ MAIN_COLUMNS = (
     ("kid", "KID", "low"), ("fid", "FID", "low"), ("r_precision_text_to_motion_1", "R@1", "high"), ("r_precision_text_to_motion_3", "R@3", "high"),
     ("r_precision_motion_to_text_3", "R@3 motion → text", "high"), ("full_set_recall_1", "full-set R@1", "high"),
     ("full_set_median_rank", "median rank", "low"), ("mm_dist", "MM-Dist", "low"), ("text_alignment", "text alignment", "high"),
-    ("action_accuracy", "action accuracy", "high"), ("diversity", "diversity", "like real"), ("multimodality", "multimodality", "beside R@3"),
+    ("action_accuracy", "action accuracy", "high"), ("action_accuracy_permuted", "… captions dealt at random", "below it"),
+    ("action_influence_p", "… p of no influence", "low"), ("diversity", "diversity", "like real"), ("multimodality", "multimodality", "beside R@3"),
 )  # fmt: skip
 MOTION_COLUMNS = (
     ("energy_ratio", "energy", "1"), ("jerk_ratio", "jerk", "1"), ("diversity_to_real", "diversity", "1"), ("foot_slide", "foot slide", "low"),
@@ -24,7 +26,7 @@ MOTION_COLUMNS = (
 )  # fmt: skip
 
 
-def checkpoint_page(report: Mapping[str, Any], figures: Sequence[Any], fps: float) -> str:
+def checkpoint_page(report: Mapping[str, Any], figures: Sequence[Any], failures: Sequence[Any], fps: float) -> str:
     """The page of one checkpoint's report."""
     content = report["content"]
     model = next(row for row in content["rows"] if row["kind"] == "model")
@@ -37,17 +39,24 @@ def checkpoint_page(report: Mapping[str, Any], figures: Sequence[Any], fps: floa
         facts(model["measures"] | content["losses"], chance),
         "<h2>Text and distribution</h2>", table(content["rows"], MAIN_COLUMNS, chance),
         '<div class="plots">',
-        interval_plot(content["rows"], "action_accuracy", "Action accuracy of the motion, by a classifier of real clips", chance.get("action_accuracy")),
+        interval_plot(content["rows"], "action_accuracy", "Action accuracy (dashed: the commonest action's share)", chance.get("action_accuracy")),
         interval_plot(content["rows"], "r_precision_text_to_motion_3", "R-precision @3", chance["r_precision_text_to_motion_3"]),
         interval_plot(content["rows"], "kid", "KID to real clips"), interval_plot(content["rows"], "energy_ratio", "Motion energy, x real", 1.0),
         "</div>",
         "<h2>The motion itself</h2>", table(content["rows"], MOTION_COLUMNS, {}),
+        "<h2>By test set</h2>", set_table(content["sets"]),
         "<h2>Over sampling repetitions</h2>",
         '<p class="lead">What another draw of noise changes, with t intervals; kept apart from the intervals over items above.</p>',
         repetition_table(model["over_repetitions"]),
         "<h2>Documented thresholds</h2>", threshold_table(content["thresholds"]),
+        "<h2>Adversarial prompts</h2>", suite_table(content["suites"], content["robustness"]),
+        "<h2>Guidance and steps</h2>", sweep_plots(content["sweep"]),
+        "<h2>Other evaluators</h2>", panel_table(content["panel"]),
         curves(content["curves"]),
         "<h2>Generated clips beside their nearest training clip</h2>", players(content["clips"], figures, fps),
+        "<h2>The worst of them</h2>",
+        '<p class="lead">What the safety critic refuses, then what lies farthest from its caption. Chosen for being bad; no sample of the whole.</p>',
+        players(content["failures"], failures, fps),
         "<h2>Where these numbers come from</h2>", provenance(report),
     ]  # fmt: skip
     return document(f"{content['title']}: evaluation", parts)
@@ -73,18 +82,6 @@ def facts(measures: Mapping[str, Any], chance: Mapping[str, float]) -> str:
         beside = f"chance {number(chance[name])}" if name in chance else escape(m["note"])
         found.append(f"<div><span>{title}</span><b>{number(m['value'])}</b><small>{interval(m)} {beside}</small></div>")
     return f'<div class="facts">{"".join(found)}</div>'
-
-
-def interval(m: Mapping[str, Any]) -> str:
-    return "" if m["low"] is None else f"[{number(m['low'])}, {number(m['high'])}]"
-
-
-def cell(m: Mapping[str, Any] | None) -> str:
-    if m is None:
-        return "<td>–</td>"
-    if m["value"] is None:
-        return f'<td class="none"><small>{escape(m["note"])}</small></td>'
-    return f"<td>{number(m['value'])}<small>{interval(m)}</small></td>"
 
 
 def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[tuple[str, str, str]], chance: Mapping[str, float]) -> str:
@@ -143,21 +140,17 @@ def players(clips: Sequence[Mapping[str, Any]], figures: Sequence[Any], fps: flo
     found = []
     for told, figure in zip(clips, figures, strict=True):
         verdict = '<span class="pass">as asked</span>' if told["right"] else '<span class="miss">not as asked</span>'
+        critic = "" if told["safe"] else f' <span class="miss">Refused by the safety critic: {escape("; ".join(told["issues"]))}.</span>'
         scenes = [
             scene_of_motion(figure.motion, fps, "generated", id=f"generated: {figure.caption[:60]}", present=figure.present),
-            scene_of_motion(
-                figure.nearest_motion,
-                fps,
-                f"nearest in train: {figure.nearest_caption}",
-                id=figure.nearest_id,
-                present=figure.nearest_present,
-            ),
-        ]
+            scene_of_motion(figure.nearest_motion, fps, f"nearest in train: {figure.nearest_caption}", id=figure.nearest_id, present=figure.nearest_present),
+        ]  # fmt: skip
         found.append(
             f'<div class="clip"><p><b>{escape(told["caption"])}</b></p><p class="lead">asked {escape(told["asked"])}, looks like {escape(told["seen"])}: '
-            f"{verdict}; cosine to the nearest training clip {number(told['cosine'])}</p>{player_fragment(scenes)}</div>"
+            f"{verdict}; cosine to its caption {number(told['to_caption'])} ({told['farther_than']:.0%} of the clips are nearer to theirs), to the nearest "
+            f"training clip {number(told['cosine'])}.{critic}</p>{player_fragment(scenes)}</div>"
         )
-    return "".join(found) or '<p class="lead">No clips were asked for.</p>'
+    return "".join(found) or '<p class="lead">None in this run.</p>'
 
 
 def provenance(report: Mapping[str, Any]) -> str:

@@ -1,83 +1,147 @@
-"""The release as a PDF from the same data as its page: environment, table, plots, thresholds, choice."""
+"""The release as a PDF from the same data as its page: environment, choice, tables, plots, curves, thresholds, several seeds, provenance."""
 
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from stickgen_core.evaluation.page import MAIN_COLUMNS
+from stickgen_core.evaluation.page import MAIN_COLUMNS, MOTION_COLUMNS
 from stickgen_core.evaluation.plots import number
 from stickgen_core.records.publish import publishing
 
 PLOTTED = (
-    ("action_accuracy", "Action accuracy"),
-    ("r_precision_text_to_motion_3", "R-precision @3"),
+    ("action_accuracy", "Action accuracy (dashed: commonest action)"),
+    ("r_precision_text_to_motion_3", "R-precision @3 (dashed: chance)"),
     ("kid", "KID to real clips"),
     ("jerk_ratio", "Jerk, x real"),
 )
+A4_LANDSCAPE_IN = (11.7, 8.3)
+# Lines of nine-point text that fit on a page, and rows of a table.
+LINES, ROWS, WIDTH = 46, 20, 130
 
 
-def write_pdf(content: Mapping[str, Any], target: Path, environment: Mapping[str, Any] | None = None) -> None:
-    """`reports/reproduction_report.pdf` of a release's content; equal content gives equal bytes (no date inside)."""
+def write_pdf(
+    content: Mapping[str, Any], target: Path, environment: Mapping[str, Any] | None = None, seeds: Mapping[str, Any] | None = None
+) -> None:  # fmt: skip
+    """`reports/reproduction_report.pdf` of a release's content; equal content gives equal bytes (no date inside).
+
+    environment   of the machine that evaluated: versions, processor
+    seeds         aggregates over training seeds by run (seeds.aggregate_reports), where there are any
+    """
     from matplotlib.backends.backend_pdf import PdfPages
 
     with (
         publishing(target) as temporary,
         PdfPages(temporary, metadata={"Title": "StickGen-Bench", "CreationDate": None, "ModDate": None}) as pages,
     ):
-        for figure in (_summary(content, environment or {}), _table(content), _plots(content), _thresholds(content)):
+        for figure in _figures(content, environment or {}, seeds or {}):
             pages.savefig(figure)
 
 
-def _blank() -> tuple[Any, Any]:
+def _figures(content: Mapping[str, Any], environment: Mapping[str, Any], seeds: Mapping[str, Any]) -> Iterator[Any]:
+    yield from _text_pages("StickGen-Bench: reproduction report", _summary(content))
+    main = [(name, title) for name, title, _ in MAIN_COLUMNS if name not in ("full_set_median_rank", "full_set_recall_1")]
+    yield from _tables("Floor, ceiling and every checkpoint, one evaluator (95 % intervals over items)", content["rows"], main)
+    yield from _tables("The motion itself", content["rows"], [(name, title) for name, title, _ in MOTION_COLUMNS])
+    yield _plots(content)
+    yield from _curves(content["curves"])
+    yield from _thresholds(content)
+    if seeds:
+        yield from _text_pages("Several training seeds", _seed_lines(seeds))
+    yield from _text_pages("Environment and inputs", _provenance(content, environment))
+
+
+def _page(title: str) -> tuple[Any, Any]:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(11.7, 8.3))
-    axes = figure.add_axes((0.04, 0.04, 0.92, 0.9))
+    figure = Figure(figsize=A4_LANDSCAPE_IN)
+    figure.text(0.04, 0.95, title, fontsize=15, va="top")
+    axes = figure.add_axes((0.04, 0.04, 0.92, 0.84))
     axes.axis("off")
     return figure, axes
 
 
-def _summary(content: Mapping[str, Any], environment: Mapping[str, Any]) -> Any:
-    figure, axes = _blank()
+def _text_pages(title: str, lines: Sequence[str]) -> Iterator[Any]:
+    wrapped = [part for line in lines for part in (textwrap.wrap(line, WIDTH, subsequent_indent="    ") or [""])]
+    for start in range(0, max(len(wrapped), 1), LINES):
+        figure, axes = _page(title if not start else f"{title} (continued)")
+        axes.text(0, 1, "\n".join(wrapped[start : start + LINES]), fontsize=9, va="top", family="monospace", parse_math=False)
+        yield figure
+
+
+def _summary(content: Mapping[str, Any]) -> list[str]:
     known, choice = content["provenance"], content["choice"]
-    lines = [
-        f"Protocol {known['protocol']}: N = {known['n']}, {known['repetitions']} repetitions, split {known['split']}, device {known['device']}",
-        f"evaluator {known['evaluator']}", f"corpus {known['corpus_name']} {known['corpus']}", f"text encoder {known['encoder']}", "",
-        f"Chosen checkpoint: {choice['selected']}", *textwrap.wrap(choice["rationale"], 120), "",
-        *(line for warning in content["warnings"] for line in textwrap.wrap(f"Note: {warning}", 120)), "",
-        *(f"{name}: report {digest}" for name, digest in content["reports"].items()), "",
-        *(f"{key}: {value}" for key, value in environment.items() if isinstance(value, str | int | float)),
+    scores = [f"{row['name']:20} {row['score']:.3f}" for row in choice["candidates"]]
+    told = content["agreement"]
+    rankings = [f"{name.replace('_', ' ')}: mean Kendall tau {number(m['mean'])}, ranking {'determined' if m['determined'] else 'not determined'}"
+                for name, m in told["measures"].items()]  # fmt: skip
+    return [
+        f"Protocol {known['protocol']}: N = {known['n']}, {known['repetitions']} repetitions, split {known['split']}, device {known['device']}.", "",
+        *(f"Note: {warning}" for warning in content["warnings"]), "",
+        f"Chosen checkpoint: {choice['selected']}. {choice['rationale']}", "", "Scores by the documented weights:", *scores, "",
+        "Rankings across evaluator seeds:", *(rankings or [told["note"] or "no measure that every evaluator gave"]),
     ]  # fmt: skip
-    axes.text(0, 1, "StickGen-Bench: reproduction report", fontsize=18, va="top")
-    axes.text(0, 0.92, "\n".join(lines), fontsize=8.5, va="top", family="monospace")
-    return figure
 
 
-def _table(content: Mapping[str, Any]) -> Any:
-    figure, axes = _blank()
-    columns = [(name, title) for name, title, _ in MAIN_COLUMNS if name != "full_set_median_rank"]
+def _provenance(content: Mapping[str, Any], environment: Mapping[str, Any]) -> list[str]:
+    known = content["provenance"]
+    flat = [(key, value) for key, value in environment.items() if not isinstance(value, Mapping)]
+    nested = [
+        (f"{key}.{inner}", value) for key, values in environment.items() if isinstance(values, Mapping) for inner, value in values.items()
+    ]
+    return [
+        *(f"{key:22} {value}" for key, value in (*flat, *nested)), "",
+        *(f"{key:22} {known[key]}" for key in ("evaluator", "corpus_name", "corpus", "encoder", "statistics", "config", "layout", "fps", "length_rule")), "",
+        *(f"report {name:18} {digest}" for name, digest in content["reports"].items()),
+    ]  # fmt: skip
 
+
+def _seed_lines(seeds: Mapping[str, Any]) -> list[str]:
+    lines = []
+    for run, told in seeds.items():
+        lines += [f"{run}: seeds {', '.join(str(seed) for seed in told['seeds'])}", ""]
+        for measure, found in told["measures"].items():
+            m = found["summary"]
+            points = ", ".join(number(v) for v in found["points"].values())
+            between = f" [{number(m['low'])}, {number(m['high'])}]" if m["low"] is not None else f" ({m['note']})"
+            lines.append(f"  {measure.replace('_', ' '):34} {number(m['value'])}{between}   points {points}")
+        lines.append("")
+    return lines
+
+
+def _tables(title: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[tuple[str, str]]) -> Iterator[Any]:
     def text(row: Mapping[str, Any], name: str) -> str:
         m = row["measures"].get(name)
         if m is None or m["value"] is None:
             return "–"
         return number(m["value"]) + (f"\n[{number(m['low'])}, {number(m['high'])}]" if m["low"] is not None else "")
 
-    cells = [[textwrap.fill(row["title"], 24), *(text(row, name) for name, _ in columns)] for row in content["rows"]]
-    drawn = axes.table(cells, colLabels=["row", *(textwrap.fill(t, 12) for _, t in columns)], loc="upper center", cellLoc="right",
-                       colWidths=[0.18, *[0.82 / len(columns)] * len(columns)])  # fmt: skip
+    for start in range(0, len(rows), ROWS):
+        cells = [[textwrap.fill(row["title"], 26), *(text(row, name) for name, _ in columns)] for row in rows[start : start + ROWS]]
+        yield _table(title, cells, ["row", *(textwrap.fill(t, 12) for _, t in columns)], first=0.17)
+
+
+def _table(title: str, cells: list[list[str]], headings: list[str], first: float) -> Any:
+    figure, axes = _page(title)
+    rest = (1 - first) / (len(headings) - 1)
+    drawn = axes.table(
+        cells, colLabels=headings, loc="upper center", cellLoc="right", colWidths=[first, *[rest] * (len(headings) - 1)], edges="horizontal"
+    )
     drawn.auto_set_font_size(False)
-    drawn.set_fontsize(6.5)
-    drawn.scale(1, 1.75)
-    axes.set_title("Floor, ceiling and every checkpoint, one evaluator (95 % intervals over items)", fontsize=11)
+    drawn.set_fontsize(6)
+    height = 1 / (ROWS + 2)
+    for (row, column), found in drawn.get_celld().items():
+        found.set_height(height * (1.6 if row == 0 else 1))
+        found.PAD = 0.02
+        if column == 0:
+            found.set_text_props(ha="left")
     return figure
 
 
 def _plots(content: Mapping[str, Any]) -> Any:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(11.7, 8.3), layout="constrained")
+    figure = Figure(figsize=A4_LANDSCAPE_IN, layout="constrained")
     for axes, (name, title) in zip(figure.subplots(2, 2).flat, PLOTTED, strict=True):
         rows = [r for r in content["rows"] if r["measures"].get(name, {}).get("value") is not None]
         for place, row in enumerate(reversed(rows)):
@@ -94,15 +158,31 @@ def _plots(content: Mapping[str, Any]) -> Any:
     return figure
 
 
-def _thresholds(content: Mapping[str, Any]) -> Any:
-    figure, axes = _blank()
+def _curves(curves: Mapping[str, Sequence[Mapping[str, float]]]) -> Iterator[Any]:
+    """Held-out loss of every checkpoint over its steps, on one page."""
+    from matplotlib.figure import Figure
+
+    drawn = {title: [(r["step"], r["validation_loss"]) for r in rows if "validation_loss" in r] for title, rows in curves.items()}
+    drawn = {title: points for title, points in drawn.items() if points}
+    if not drawn:
+        return
+    figure = Figure(figsize=A4_LANDSCAPE_IN, layout="constrained")
+    across = min(3, len(drawn))
+    panels = figure.subplots(-(-len(drawn) // across), across, squeeze=False)
+    for axes in panels.flat[len(drawn) :]:
+        axes.axis("off")
+    for axes, (title, points) in zip(panels.flat, drawn.items(), strict=False):
+        axes.plot(*zip(*points, strict=True), marker=".", linewidth=1)
+        axes.set_title(title, fontsize=9)
+        axes.set_ylim(bottom=0)
+        axes.tick_params(labelsize=7)
+    figure.suptitle("Held-out loss over optimiser steps", fontsize=12)
+    yield figure
+
+
+def _thresholds(content: Mapping[str, Any]) -> Iterator[Any]:
     names = list(content["thresholds"])
     bars = list(content["thresholds"][names[0]])
     word = {True: "passed", False: "missed", None: "no number"}
     cells = [[name, *(word[content["thresholds"][name][bar]] for bar in bars)] for name in names]
-    drawn = axes.table(cells, colLabels=["checkpoint", *(textwrap.fill(b.replace("_", " "), 12) for b in bars)], loc="upper center")
-    drawn.auto_set_font_size(False)
-    drawn.set_fontsize(7)
-    drawn.scale(1, 2)
-    axes.set_title("Documented thresholds", fontsize=11)
-    return figure
+    yield _table("Documented thresholds", cells, ["checkpoint", *(textwrap.fill(b.replace("_", " "), 12) for b in bars)], first=0.14)

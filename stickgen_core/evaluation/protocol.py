@@ -60,13 +60,24 @@ class Published(Section):
     rows: tuple[PublishedRow, ...]
 
 
-def protocol(folder: Path, name: str, base: EvaluationConfig) -> tuple[Protocol, EvaluationConfig]:
-    """The protocol of that name and the evaluation section with its sizes."""
+def read_protocol(folder: Path, name: str) -> Protocol:
+    """`configs/eval/protocols/<name>.yaml`."""
     path = folder / "protocols" / f"{name}.yaml"
     if not path.is_file():
         raise ConfigError(f"{path}: no such protocol (there are {', '.join(sorted(p.stem for p in path.parent.glob('*.yaml')))})")
-    found = load(Protocol, [path])
+    return load(Protocol, [path])
+
+
+def protocol(folder: Path, name: str, base: EvaluationConfig) -> tuple[Protocol, EvaluationConfig]:
+    """The protocol of that name and the evaluation section with its sizes."""
+    found = read_protocol(folder, name)
     return found, load(EvaluationConfig, base={**base.model_dump(), **found.evaluation})
+
+
+def departures(wanted: Protocol, config: EvaluationConfig) -> list[str]:
+    """Where a run's sizes differ from the protocol's, in words: "samples 96 instead of 256"."""
+    own = config.model_dump()
+    return [f"{key.replace('_', ' ')} {own[key]} instead of {value}" for key, value in wanted.evaluation.items() if own[key] != value]
 
 
 def published(folder: Path) -> Published:

@@ -8,6 +8,7 @@ from typing import Any
 
 from stickgen_core.errors import Corrupt, MissingInput, StickgenError
 from stickgen_core.evaluation.checkpoint import EvaluationResult
+from stickgen_core.evaluation.gallery import FIGURES_NAME, save_figures
 from stickgen_core.evaluation.page import checkpoint_page
 from stickgen_core.records.digests import digest_file, digest_json
 from stickgen_core.records.manifest import FileRecord, Manifest, write_manifest
@@ -30,14 +31,23 @@ def validate(report: Mapping[str, Any]) -> None:
 
 
 def write_report(result: EvaluationResult, folder: Path, *, name: str, recipe: str, parents: Mapping[str, str]) -> Manifest:
-    """Publish `report.json` and `index.html`; equal work gives an equal manifest digest, whenever and however fast it was done."""
+    """Publish `report.json`, `index.html` and the motions that it plays; equal work gives an equal manifest digest, whenever and however fast it was done."""
     report = result.report()
     validate(report)
     report["made"] = {**report["made"], "at": datetime.now(UTC).isoformat(timespec="seconds")}
     folder.mkdir(parents=True, exist_ok=True)
     publish_text(folder / REPORT_NAME, dumps(report))
-    publish_text(folder / PAGE_NAME, checkpoint_page(report, result.figures, result.fps))
-    return publish_folder(folder, name, result.digest, recipe, parents, notes={"headline": headline(result.content)}, made=report["made"])
+    publish_text(folder / PAGE_NAME, checkpoint_page(report, result.figures.figures, result.failures.figures, result.fps))
+    save_figures(folder / FIGURES_NAME, result.figures.figures)
+    return publish_folder(
+        folder,
+        name,
+        result.digest,
+        recipe,
+        parents,
+        notes={"headline": headline(result.content), "thresholds": brief(result.content)},
+        made=report["made"],
+    )
 
 
 def publish_folder(
@@ -72,6 +82,13 @@ def read_report(folder: Path) -> dict[str, Any]:
     except StickgenError as error:
         raise type(error)(f"{path}: {error}") from None
     return report
+
+
+def brief(content: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Each documented bar with its verdict, as the graph's checks read it."""
+    return [
+        {key: bar[key] for key in ("name", "title", "value", "limit", "passes", "passed", "unit", "note")} for bar in content["thresholds"]
+    ]
 
 
 HEADLINE = ("kid", "r_precision_text_to_motion_3", "action_accuracy", "energy_ratio", "jerk_ratio", "diversity_to_real")

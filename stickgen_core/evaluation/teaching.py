@@ -12,6 +12,7 @@ from torch import nn
 from stickgen_core.config import config_hash
 from stickgen_core.corpus import Corpus
 from stickgen_core.errors import MissingInput
+from stickgen_core.evaluation.chance import commonest
 from stickgen_core.evaluation.config import EvaluationConfig, EvaluatorConfig
 from stickgen_core.evaluation.evaluator import Evaluator, build, load_evaluator, save_evaluator
 from stickgen_core.evaluation.items import Items, Progress, choose, read_items
@@ -25,7 +26,7 @@ from stickgen_core.records.manifest import find_manifest
 from stickgen_core.records.seeds import generator, key64
 from stickgen_core.text.embed import conditioning_texts
 
-RECIPE_VERSION = 1
+RECIPE_VERSION = 2
 
 
 def train_evaluator(
@@ -78,7 +79,15 @@ def _held_out(evaluator: Evaluator, corpus: Corpus, config: EvaluationConfig, fi
     )  # fmt: skip
     known = items.actions >= 0
     accuracy = float((evaluator.name_actions(items)[known] == items.actions[known]).mean()) if known.any() else None
-    return {"held_out": {"n": len(items), "action_accuracy": accuracy, **{k: v.as_json() for k, v in found.items()}}}
+    constant = commonest(items.actions[known]) if known.any() else None
+    return {
+        "held_out": {
+            "n": len(items),
+            "action_accuracy": accuracy,
+            "commonest_action": constant,
+            **{k: v.as_json() for k, v in found.items()},
+        }
+    }
 
 
 def teach(items: Items, config: EvaluationConfig, seed: int, *, shuffle_captions: bool = False, progress: Progress = None) -> Evaluator:

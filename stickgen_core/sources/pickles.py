@@ -78,9 +78,33 @@ def _reconstructor(kind: type, base: type, state: object) -> Any:
 
 def load_pickle(root: Path, relative: str) -> dict[str, Any]:
     """The dictionary in a pickle, with chumpy arrays unwrapped."""
-    data = read_bytes(root, relative)
+    found = _loaded(io.BytesIO(read_bytes(root, relative)), relative)
+    if not isinstance(found, dict):
+        raise BadRecording("wrong_type", f"{relative}: expected a dictionary, found {type(found).__name__}")
+    return {str(key): plain(value) for key, value in found.items()}
+
+
+def load_object_npy(root: Path, relative: str) -> dict[str, Any]:
+    """The dictionary that `numpy.save` wrote as an object array of one element."""
+    data = io.BytesIO(read_bytes(root, relative))
     try:
-        found = _Restricted(io.BytesIO(data), encoding="latin1").load()
+        version = np.lib.format.read_magic(data)
+        read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read_header(data)
+    except ValueError as error:
+        raise BadRecording("not_npy", f"{relative}: {error}") from None
+    if shape != () or dtype != np.dtype(object):
+        raise BadRecording("wrong_type", f"{relative}: expected one saved dictionary, found an array of {dtype}, shape {list(shape)}")
+    found = _loaded(data, relative)
+    inner = found.item() if isinstance(found, np.ndarray) and found.shape == () else found
+    if not isinstance(inner, dict):
+        raise BadRecording("wrong_type", f"{relative}: expected a dictionary, found {type(inner).__name__}")
+    return {str(key): plain(value) for key, value in inner.items()}
+
+
+def _loaded(stream: io.BytesIO, relative: str) -> Any:
+    try:
+        return _Restricted(stream, encoding="latin1").load()
     except BadRecording as bad:
         raise BadRecording(bad.reason, f"{relative}: {bad.detail}") from None
     except (
@@ -95,9 +119,6 @@ def load_pickle(root: Path, relative: str) -> dict[str, Any]:
         OverflowError,
     ) as error:
         raise BadRecording("not_pickle", f"{relative}: {type(error).__name__}: {str(error)[:120]}") from None
-    if not isinstance(found, dict):
-        raise BadRecording("wrong_type", f"{relative}: expected a dictionary, found {type(found).__name__}")
-    return {str(key): plain(value) for key, value in found.items()}
 
 
 def plain(value: Any) -> Any:

@@ -1,25 +1,30 @@
-"""What goes out: the choice among the checkpoints, StickGen-Bench with all of them, motions of the chosen one and their videos."""
+"""What goes out: the choice among the checkpoints and its weights, StickGen-Bench as a page and a PDF, motions of the chosen one, videos."""
 
+import json
 import os
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+from stickgen_core.corpus import Corpus
 from stickgen_core.errors import MissingInput
 from stickgen_core.records.digests import digest_entries, digest_file, digest_json
 from stickgen_core.records.manifest import FileRecord, Manifest, read_manifest, write_manifest
 from stickgen_core.records.publish import publish_text
 from stickgen_core.settings import Settings
 from stickgen_core.sources.actions import load_actions
+from stickgen_pipeline.assets.evaluation import CRITIC, EVALUATOR, PANEL
+from stickgen_pipeline.profile import run_of
 from stickgen_pipeline.recipes import recipe
 from stickgen_pipeline.steps import Check, Step, Verdict, Work
 from stickgen_pipeline.tables import markdown
 
 RELEASE = "release"
-SELECTION = "selection.json"
+SELECTION, PDF = "selection.json", "reproduction_report.pdf"
 
 
 def release_steps(settings: Settings) -> list[Step]:
-    return [_selection(settings), _bench(settings), _motions(settings), _videos(settings)]
+    return [_selection(settings), _production(settings), _bench(settings), _reproduction(settings), _motions(settings), _videos(settings)]
 
 
 def _names(settings: Settings) -> list[str]:
@@ -65,25 +70,73 @@ def _show_selection(manifest: Manifest, folder: Path) -> dict[str, str]:
     return {"scores": markdown(("checkpoint", "score"), rows), "why": str(manifest.notes["rationale"])}
 
 
+def _production(settings: Settings) -> Step:
+    return Step(
+        key="release/production_model",
+        group="release",
+        description="The chosen checkpoint as checkpoints/production/best_model.pth, whole in itself, with the rationale beside it.",
+        folder=settings.places.production,
+        version=recipe(settings, "production"),
+        make=partial(_make_production, settings),
+        parents=("release/model_selection", *(f"checkpoint/{name}" for name in _names(settings))),
+        kept="checkpoint",
+        checks=(Check("is_the_choice", "The weights are those of the checkpoint that was chosen.", partial(_is_the_choice, settings)),),
+        show=lambda manifest, folder: {"why": str(manifest.notes["rationale"])},
+        kinds=frozenset({"pytorch"}),
+        apart=True,
+        automatic=False,
+    )
+
+
+def _make_production(settings: Settings, work: Work) -> None:
+    from stickgen_core.evaluation.production import publish_production
+
+    choice = json.loads((settings.places.report("model_selection") / SELECTION).read_text(encoding="utf-8"))
+    variant, _, stage = choice["selected"].partition("_")
+    publish_production(
+        settings.places.checkpoint(variant, stage), work.folder, choice, name=work.key, recipe=work.recipe, parents=work.inputs
+    )
+
+
+def _is_the_choice(settings: Settings, manifest: Manifest, folder: Path, fresh: bool) -> Verdict:
+    selected = str(manifest.notes["selected"])
+    chosen = read_manifest(settings.places.checkpoint(*selected.split("_", 1))).digest
+    return Verdict(
+        chosen == manifest.digest, f"{selected}, weights {manifest.digest[:12]}", {"chosen": chosen, "published": manifest.digest}
+    )
+
+
 def _bench(settings: Settings) -> Step:
+    peers = settings.places.peers
     return Step(
         key="release/stickgen_bench",
         group="release",
-        description="StickGen-Bench: floor and ceiling rows, nine checkpoints, one evaluator; the release page.",
+        description="StickGen-Bench: floor and ceiling rows, nine checkpoints, peers that are on this disk, one evaluator; the release page.",
         folder=settings.places.report(RELEASE),
-        version=recipe(settings, "bench", "evaluation", published=digest_file(settings.configs / "eval" / "published.yaml")),
+        version=recipe(settings, "bench", "evaluation", "skeleton", published=digest_file(settings.configs / "eval" / "published.yaml"),
+                       peers=_signature(peers)),
         make=partial(_make_bench, settings),
-        parents=_reports(settings),
+        parents=("corpus/embedded_pretrain", EVALUATOR, PANEL, CRITIC, *_reports(settings)),
         kept="evaluation",
         checks=(Check("same_yardstick", "One evaluator and one corpus judged every row.", partial(_same_yardstick, settings)),),
         show=lambda manifest, folder: {"page": f"[{folder / 'index.html'}]({(folder / 'index.html').as_uri()})"},
         kinds=frozenset({"html"}),
         apart=True,
         automatic=False,
-    )
+    )  # fmt: skip
+
+
+def _signature(folder: Path) -> list[list[str | int]]:
+    """Names, sizes and times of peers' files: they are found, not made."""
+    return [
+        [path.relative_to(folder).as_posix(), path.stat().st_size, path.stat().st_mtime_ns]
+        for path in sorted(folder.glob("*/*"))
+        if path.is_file()
+    ]
 
 
 def _make_bench(settings: Settings, work: Work) -> None:
+    from stickgen_core.evaluation.gallery import FIGURES_NAME, load_figures
     from stickgen_core.evaluation.protocol import published
     from stickgen_core.evaluation.release import release_content, write_release
     from stickgen_core.evaluation.report import read_report
@@ -91,14 +144,69 @@ def _make_bench(settings: Settings, work: Work) -> None:
     places = settings.places
     names = _names(settings)
     content = release_content(
-        [read_report(places.report(name)) for name in names], settings.config.evaluation, published(settings.configs / "eval")
-    )
+        [read_report(places.report(name)) for name in names], settings.config.evaluation, published(settings.configs / "eval"),
+        peers=_peers(settings), panel=read_manifest(places.report("evaluator_panel")).notes["members"],
+        critic=read_manifest(places.report("safety_critic")).notes["rates"],
+    )  # fmt: skip
     links = {name: os.path.relpath(places.report(name) / "index.html", work.folder) for name in names}
-    write_release(content, work.folder, name=work.key, recipe=work.recipe, parents=work.inputs, links=links)
+    figures = load_figures(places.report(content["choice"]["selected"]) / FIGURES_NAME)
+    write_release(content, work.folder, name=work.key, recipe=work.recipe, parents=work.inputs, links=links, figures=figures)
+
+
+def _peers(settings: Settings) -> list[dict[str, Any]]:
+    """Rows of other models whose outputs lie in `peers/<name>/results.npy`; a missing folder is no row."""
+    from stickgen_core.evaluation.checkpoint import reference_clips
+    from stickgen_core.evaluation.evaluator import load_evaluator
+    from stickgen_core.evaluation.items import choose, read_items
+    from stickgen_core.evaluation.judge import Judge
+    from stickgen_core.evaluation.peers import peer_rows
+
+    config, places = settings.config, settings.places
+    if not any(places.peers.glob("*/*.npy")):
+        return []
+    judge_by, corpus = config.evaluation, Corpus.open(places.embedded("pretrain"))
+    longest, seed = max(run_of(settings, *name.split("_", 1)).data.max_frames for name in _names(settings)), judge_by.seed
+    items = read_items(corpus, choose(corpus, judge_by.split, judge_by.samples, seed), seed).cut(longest)
+    train = read_items(corpus, choose(corpus, judge_by.reference_split, None, seed), seed).cut(longest)
+    reference = reference_clips(corpus, items, train, judge_by, longest)
+    judge = Judge(load_evaluator(places.report("evaluator")), judge_by, reference, config.canonical.fps, config.curation.scores)
+    return peer_rows(places.peers, judge, items, corpus, judge_by.peers_fps, config.skeleton)
+
+
+def _reproduction(settings: Settings) -> Step:
+    return Step(
+        key="release/reproduction_report",
+        group="release",
+        description="reports/reproduction_report.pdf: the release page's data, the environment, and several-seed runs where there are any.",
+        folder=settings.places.reports,
+        version=recipe(settings, "reproduction"),
+        make=partial(_make_reproduction, settings),
+        parents=("release/stickgen_bench",),
+        kept="evaluation",
+        kinds=frozenset({"pdf"}),
+        apart=True,
+        automatic=False,
+    )
+
+
+def _make_reproduction(settings: Settings, work: Work) -> None:
+    from stickgen_core.evaluation.pdf import write_pdf
+    from stickgen_core.evaluation.seeds import validated
+    from stickgen_core.records.environment import capture
+
+    release = json.loads((settings.places.report(RELEASE) / "release.json").read_text(encoding="utf-8"))
+    aggregates = sorted(settings.places.report("seeds").glob("*/aggregate.json"))
+    seeds = {content["run"]: content for content in (validated(json.loads(path.read_text(encoding="utf-8")), path) for path in aggregates)}
+    work.folder.mkdir(parents=True, exist_ok=True)
+    target = work.folder / PDF
+    write_pdf(release["content"], target, capture(settings.root), seeds)
+    records = {PDF: FileRecord(target.stat().st_size, digest_file(target))}
+    digest = digest_json({"release": release["content_digest"], "seeds": sorted(seeds)})
+    write_manifest(work.folder, Manifest(work.key, "document", digest, work.recipe, dict(work.inputs), files=records))
 
 
 def _same_yardstick(settings: Settings, manifest: Manifest, folder: Path, fresh: bool) -> Verdict:
-    read = {key: digest for key, digest in manifest.parents.items() if key.startswith("evaluation/")}
+    read = {key: digest for key, digest in manifest.parents.items() if key.endswith("_report")}
     changed = [key for key, digest in read.items() if read_manifest(settings.places.report(_report_name(key))).digest != digest]
     return Verdict(not changed, f"{len(read)} reports" if not changed else f"{changed[0]} changed since", {"reports": len(read)})
 

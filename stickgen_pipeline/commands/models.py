@@ -1,4 +1,4 @@
-"""Commands around models: train and evaluate one, count parameters, generate, and the registry of what was trained."""
+"""Commands around models: train one, count parameters, generate, and the registry of what was trained."""
 
 import argparse
 import os
@@ -28,6 +28,10 @@ def train(options: argparse.Namespace) -> int:
         return dry_run(options, settings)
     if not options.variant or not options.stage:
         raise ConfigError("train: name a variant and a stage, such as `stickgen train small pretrain`; only --dry-run answers for all nine")
+    if options.seeds is not None:
+        from stickgen_pipeline.commands.evaluation import train_seeds
+
+        return train_seeds(options)
     run = run_of(settings, options.variant, options.stage)
     if options.profiling:
         from stickgen_pipeline.commands.profiled import profiled
@@ -56,13 +60,6 @@ def _resume_from(path: Path, run: "RunConfig") -> None:
     if found != run.name:
         raise ConfigError(f"{path}: a state of {found}, not of {run.name}")
     os.environ[RESUME_VARIABLE] = str(path)
-
-
-def evaluate(options: argparse.Namespace) -> int:
-    """The report of one checkpoint, through the graph."""
-    if options.verify_config:
-        verify_config(settings_of(options), options.variant, options.stage)
-    return _build(options, f"evaluation/{options.variant}_{options.stage}_report")
 
 
 def verify_config(settings: Settings, variant: str, stage: str) -> None:

@@ -18,7 +18,7 @@ SMALL = EvaluatorConfig(
 )  # fmt: skip
 CONFIG = EvaluationConfig(
     samples=96, repetitions=3, resamples=100, reshuffles=5, evaluator=SMALL, multimodal_prompts=4, multimodal_repeats=3,
-    untrained_samples=32, players=2, reference_clips=96,
+    untrained_samples=32, players=2, failures=2, reference_clips=96, set_samples=32, sweep={"samples": 32, "split": "test", "guidance": (1.0,), "steps": (2,)},
 )  # fmt: skip
 FIGURE = np.array([0, 1.5, 0, 1.75, 0, 1.5, 0, 0.9, -0.2, 1.4, -0.4, 0.9, 0.2, 1.4, 0.4, 0.9, -0.1, 0.03, 0.1, 0.03])
 
@@ -93,10 +93,10 @@ def config() -> EvaluationConfig:
 
 
 @pytest.fixture(scope="session")
-def evaluator(corpus, config, tmp_path_factory):
+def evaluator(embedded, config, tmp_path_factory):
     from stickgen_core.evaluation.teaching import train_evaluator
 
-    return train_evaluator(corpus, config, tmp_path_factory.mktemp("evaluator") / "evaluator")
+    return train_evaluator(embedded[0], config, tmp_path_factory.mktemp("evaluator") / "evaluator")
 
 
 @pytest.fixture(scope="session")

@@ -2,15 +2,28 @@
 
 import json
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from stickgen_core.errors import MissingInput, StickgenError
-from stickgen_core.evaluation.checkpoint import evaluate_checkpoint
+from stickgen_core.evaluation.checkpoint import Bench, evaluate_checkpoint
+from stickgen_core.evaluation.fits import checkpoint_fits
+from stickgen_core.evaluation.gallery import FIGURES_NAME, load_figures
 from stickgen_core.evaluation.items import choose, read_items
+from stickgen_core.evaluation.panel import Panel
+from stickgen_core.evaluation.protocol import Protocol
 from stickgen_core.evaluation.report import read_report, validate, write_report
 from stickgen_core.evaluation.sampling import Sampler
+
+SETS = {
+    "toy_test": {"split": "test", "sources": ["toy"], "documented": 500},
+    "pairs": {"split": "test", "pairs": True},
+    "waving": {"split": "test", "caption_words": ["waves"]},
+    "elsewhere": {"split": "test", "sources": ["humanml3d"], "documented": 4384},
+}
+PROTOCOL = Protocol(title="t", note="n", evaluation={"samples": 256, "repetitions": 3}, sets=SETS)
 
 
 @pytest.fixture(scope="module")
@@ -19,8 +32,13 @@ def cache(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def result(checkpoint, embedded, evaluator, config, cache):
-    return evaluate_checkpoint(checkpoint, *embedded, evaluator, config, cache=cache)
+def bench(cache, evaluator):
+    return Bench(protocol=PROTOCOL, panel=Panel({"seed_7": evaluator}, {}), cache=cache)
+
+
+@pytest.fixture(scope="module")
+def result(checkpoint, embedded, evaluator, config, bench):
+    return evaluate_checkpoint(checkpoint, *embedded, evaluator, config, bench)
 
 
 def test_the_report_is_valid_complete_and_names_its_inputs(result, embedded, evaluator):
@@ -38,10 +56,12 @@ def test_the_report_is_valid_complete_and_names_its_inputs(result, embedded, eva
     assert {bar["name"] for bar in report["content"]["thresholds"]} >= {"pose_mse", "action_accuracy", "fid", "validation_loss"}
 
 
-def test_equal_work_gives_equal_digests_and_known_rows_are_not_measured_again(result, checkpoint, embedded, evaluator, config, cache):
+def test_equal_work_gives_equal_digests_and_known_rows_are_not_measured_again(
+    result, checkpoint, embedded, evaluator, config, cache, bench
+):
     stored = sorted(cache.iterdir())
     written = [p.stat().st_mtime_ns for p in stored]
-    again = evaluate_checkpoint(checkpoint, *embedded, evaluator, config, cache=cache)
+    again = evaluate_checkpoint(checkpoint, *embedded, evaluator, config, bench)
     assert again.digest == result.digest and again.made["wall_s"] >= 0
     assert [p.stat().st_mtime_ns for p in sorted(cache.iterdir())] == written
 
@@ -85,6 +105,61 @@ def test_the_page_stands_alone_and_shows_every_row(result, tmp_path):
         assert row["title"].replace("'", "&#x27;") in page or row["title"] in page
     assert "not computed: N &lt; 2,000" in page and result.content["provenance"]["corpus"][:12] in page
     assert page.count("sg-data") >= 1 and len(page) < 4_000_000
+
+
+def test_a_checkpoint_corpus_or_evaluator_that_does_not_fit_is_refused(checkpoint, corpus, embedded, evaluator, config):
+    """Each digest is held against the others before a single clip is drawn."""
+    whole, vectors = embedded
+    with pytest.raises(StickgenError, match="statistics of corpus"):
+        evaluate_checkpoint(checkpoint, corpus, vectors, evaluator, config)
+    foreign = replace(evaluator, card={**evaluator.card, "corpus": "f" * 64})
+    with pytest.raises(StickgenError, match="taught on corpus ffffffffffff"):
+        evaluate_checkpoint(checkpoint, whole, vectors, foreign, config)
+    sampler = Sampler.of(checkpoint, vectors, seed=1)
+    stale = replace(sampler, meta={**sampler.meta, "parents": {"corpus/embedded_sft": "a" * 64}})
+    with pytest.raises(StickgenError, match="which is bbbbbbbbbbbb now"):
+        checkpoint_fits(stale, whole, {"corpus/embedded_sft": "b" * 64})
+    checkpoint_fits(stale, whole, {"corpus/embedded_sft": "a" * 64})
+    other = replace(sampler, meta={**sampler.meta, "encoder_digest": "e" * 64})
+    with pytest.raises(StickgenError, match="trained with text encoder eeeeeeeeeeee"):
+        checkpoint_fits(other, whole, {})
+
+
+def test_each_set_holds_its_own_clips_and_names_its_documented_size(result, embedded):
+    sets = result.content["sets"]
+    assert (sets["toy_test"]["actual"], sets["toy_test"]["n"], sets["toy_test"]["documented"]) == (96, 96, 500)
+    assert sets["waving"]["actual"] == 24 and sets["waving"]["n"] == 24
+    # "waves the left hand" and "waves the right hand", "walks slowly" and "walks fast": one word apart; so are "a person" and "someone"-less rest.
+    assert sets["pairs"]["actual"] >= 48 and sets["pairs"]["n"] == 32
+    assert sets["elsewhere"]["n"] == 0 and "no clip of this set" in sets["elsewhere"]["note"] and sets["elsewhere"]["documented"] == 4384
+    assert sets["toy_test"]["real"]["action_accuracy"]["value"] > sets["toy_test"]["model"]["action_accuracy"]["value"]
+    assert "samples 96 instead of 256" in result.content["provenance"]["protocol_departures"]
+    assert any("samples 96 instead of 256" in warning for warning in result.content["warnings"])
+
+
+def test_the_same_evaluator_twice_on_the_panel_says_the_same(result):
+    first, second = result.content["panel"].values()
+    assert first == second and set(first) == {"r_precision_text_to_motion_3", "kid", "action_accuracy"}
+
+
+def test_the_worst_clips_are_worse_than_those_shown_first(result, tmp_path):
+    content = result.content
+    shown = {clip["id"] for clip in content["clips"]}
+    assert len(content["failures"]) == 2 and not shown & {clip["id"] for clip in content["failures"]}
+    assert all(not clip["safe"] or clip["farther_than"] > 0.9 for clip in content["failures"])
+    write_report(result, tmp_path / "r", name="n", recipe="r", parents={})
+    again = load_figures(tmp_path / "r" / FIGURES_NAME)
+    assert [f.id for f in again] == [clip["id"] for clip in content["clips"]]
+    assert all(np.array_equal(a.motion, b.motion) for a, b in zip(again, result.figures.figures, strict=True))
+
+
+def test_the_sweep_varies_one_setting_at_a_time_and_never_on_what_is_judged(result, config):
+    points = result.content["sweep"]["points"]
+    assert [(p["varied"], p["guidance"], p["steps"]) for p in points] == [
+        ("guidance", 1.0, 4),
+        ("steps", result.content["sweep"]["own"]["guidance"], 2),
+    ]
+    assert type(config.sweep)().split == "val"
 
 
 @pytest.mark.slow

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
+from stickgen_core.curation.config import ScoresConfig
 from stickgen_core.errors import StickgenError
-from stickgen_core.evaluation.artefacts import ArtefactLimits, artefact_parts, artefact_score, realism
+from stickgen_core.evaluation.artefacts import artefact_score, artefacts, realism
 from stickgen_core.evaluation.kinematics import (
     Anatomy,
     Motion,
     energy,
     foot_slide,
-    frozen_share,
     ground_depth,
     jerk,
     longest_segments,
@@ -23,8 +23,13 @@ from stickgen_core.evaluation.kinematics import (
 from stickgen_core.skeleton.sticks import stick_layout
 
 FPS = 25.0
-LIMITS = ArtefactLimits(0.3, 0.05, 0.8, 3.0, 0.7, (5, 20))
-ANATOMY = Anatomy.of(stick_layout("stick20"))
+LAYOUT, RULES = stick_layout("stick20"), ScoresConfig()
+ANATOMY = Anatomy.of(LAYOUT)
+
+
+def shown(*clips: Motion) -> dict[str, np.ndarray]:
+    """The artefacts of clips: name -> [N]."""
+    return artefacts([c.motion for c in clips], [c.present for c in clips], LAYOUT, RULES)
 
 
 def figure() -> np.ndarray:
@@ -50,7 +55,8 @@ def test_the_anatomy_comes_from_the_layout():
 
 def test_a_still_figure_has_no_energy_no_jerk_and_is_frozen_throughout():
     still = clip()
-    assert energy(still, FPS) == 0 and jerk(still, FPS) == 0 and frozen_share(still, FPS, 0.05) == 1 and temporal_consistency(still) == 0
+    assert energy(still, FPS) == 0 and jerk(still, FPS) == 0 and temporal_consistency(still) == 0
+    assert shown(still)["static"].all() and not shown(clip(speed=1.0))["static"].any()
 
 
 def test_uniform_travel_has_known_energy_and_no_jerk():
@@ -68,8 +74,7 @@ def test_length_does_not_matter_to_a_measure_of_the_same_motion():
 def test_white_noise_is_jerky_inconsistent_and_jitters():
     loud = clip(noise=0.05)
     assert temporal_consistency(loud) == pytest.approx(-0.5, abs=0.05)
-    assert artefact_parts(loud, LIMITS, FPS)["jitter"]
-    assert not artefact_parts(clip(sway=0.3), LIMITS, FPS)["jitter"]
+    assert shown(loud, clip(sway=0.3))["jitter"].tolist() == [True, False]
 
 
 def test_sliding_feet_are_measured_only_in_contact():
@@ -103,8 +108,7 @@ def test_a_jump_in_one_frame_is_an_explosion_and_implausible():
     walk = clip(speed=1.0, sway=0.3)
     jumped = walk.motion.copy()
     jumped[50:] += 3.0
-    assert artefact_parts(Motion.of(jumped), LIMITS, FPS)["explosion"]
-    assert not artefact_parts(walk, LIMITS, FPS)["explosion"]
+    assert shown(Motion.of(jumped), walk)["explosion"].tolist() == [True, False]
     assert plausible_share(walk, ANATOMY, FPS, 15, 100) == 1
     assert plausible_share(Motion.of(jumped), ANATOMY, FPS, 15, 100) < 1
 
@@ -121,12 +125,34 @@ def test_frames_without_the_person_are_not_measured():
 
 def test_realism_falls_with_noise_and_artefacts():
     real_jerk = jerk(clip(sway=0.3), FPS)
-    scores = []
-    for noise in (0.0, 0.005, 0.05):
-        loud = clip(sway=0.3, noise=noise)
-        scores.append(realism(loud, artefact_parts(loud, LIMITS, FPS), 1.0, real_jerk, FPS))
-    assert scores == sorted(scores, reverse=True) and all(0 <= s <= 1 for s in scores)
-    assert artefact_score({"a": True, "b": False}) == 0.5
+    louder = [clip(sway=0.3, noise=noise) for noise in (0.0, 0.005, 0.05)]
+    score = artefact_score(shown(*louder))
+    scores = realism(np.array([jerk(c, FPS) for c in louder]), real_jerk, score, np.ones(3))
+    assert (np.diff(scores) < 0).all() and ((scores >= 0) & (scores <= 1)).all() and score[0] == 0
+
+
+def test_travel_is_no_repetition_and_a_stuck_loop_is_one():
+    loop = clip(240).motion.copy()
+    beat = 0.3 * np.sin(2 * np.pi * np.arange(240) / 12)
+    loop[..., 8:20] += beat[:, None, None]
+    walk = loop.copy()
+    walk[..., 0::2] += 1.2 * np.arange(240)[:, None, None] / FPS
+    assert shown(Motion.of(loop), Motion.of(walk))["repetition"].tolist() == [True, False]
+
+
+def test_one_rule_for_captures_and_sticks():
+    """The ends of the sticks are scored by curation's own functions: the same points as joints in space get the same verdict."""
+    from stickgen_core.curation import parts
+    from stickgen_core.curation.tracks import Tracks
+
+    noisy = clip(sway=0.3, noise=0.02)
+    points = noisy.ends()[:, :, [0, 1, 3, 4, 5, 6, 7, 8, 9]]
+    space = np.concatenate([points, np.zeros((*points.shape[:3], 1))], -1)
+    tracks = Tracks.of([(space, noisy.present, np.zeros(9, np.uint8))])
+    limit = float(parts.jitter(tracks, parts.steps(tracks), RULES)[0])
+    for factor, verdict in ((1.01, False), (0.99, True)):
+        rules = RULES.model_copy(update={"jitter_limit": factor * limit})
+        assert artefacts([noisy.motion], [noisy.present], LAYOUT, rules)["jitter"].tolist() == [verdict]
 
 
 def test_a_ratio_to_real_is_one_for_real_and_says_when_it_means_nothing():

@@ -1,6 +1,7 @@
 """The release: selection by the documented weights, peers through the clip's own conversion, prompts that must not slip through."""
 
 import copy
+import json
 from pathlib import Path
 
 import numpy as np
@@ -8,12 +9,13 @@ import pytest
 
 from stickgen_core.config import config_hash
 from stickgen_core.errors import ConfigError, Corrupt, StickgenError
-from stickgen_core.evaluation.adversarial import Prompt, Suite, adversarial_report, load_suites, robustness, run_suite
+from stickgen_core.evaluation.adversarial import Prompt, Suite, adversarial_report, load_suites, robustness, run_suite, spread, summary
 from stickgen_core.evaluation.checkpoint import evaluate_checkpoint
 from stickgen_core.evaluation.choice import score, select
 from stickgen_core.evaluation.config import EvaluationConfig
 from stickgen_core.evaluation.pdf import write_pdf
 from stickgen_core.evaluation.peers import import_peer, projected
+from stickgen_core.evaluation.production import publish_production
 from stickgen_core.evaluation.protocol import PublishedRow, one_word_apart, protocol, published
 from stickgen_core.evaluation.release import release_content, write_release
 from stickgen_core.records.digests import digest_json
@@ -29,6 +31,7 @@ def reports(checkpoint, embedded, evaluator, config):
     second = copy.deepcopy(first)
     second["content"]["title"] = "small_sft"
     second["content"]["losses"]["validation_loss"]["value"] *= 0.5
+    second["content"]["checkpoint"] |= {"name": "small_sft", "stage": "sft"}
     second["content_digest"] = digest_json(second["content"])
     return [first, second]
 
@@ -46,6 +49,28 @@ def test_reports_of_different_evaluators_are_not_compared(reports, config):
         select([reports[0], other], config.selection, config.thresholds)
 
 
+def test_a_baseline_is_shown_and_never_chosen(reports, config):
+    better = copy.deepcopy(reports)
+    for report in better:
+        report["content"]["baseline"]["validation_loss"]["value"] = 0.0
+        report["content"]["baseline"]["motion_mse"]["value"] = 0.0
+    found = select(better, config.selection, config.thresholds)
+    assert [row["name"] for row in found["baselines"]] == ["small baseline"]
+    assert found["baselines"][0]["score"] > 0.9 and found["selected"] == "small_sft"
+
+
+def test_production_holds_exactly_the_chosen_weights(checkpoint, tmp_path):
+    from stickgen_core.training.checkpoints import load_model
+
+    choice = {"selected": "small_pretrain", "rationale": "because", "candidates": [], "baselines": [], "weights": {}, "left_out": []}
+    manifest = publish_production(checkpoint, tmp_path / "production", choice, name="release/production_model", recipe="r", parents={})
+    *_, chosen = load_model(checkpoint)
+    model, run, _, meta = load_model(tmp_path / "production" / "best_model.pth")
+    assert meta["weights_digest"] == chosen["weights_digest"] == manifest.digest
+    told = json.loads((tmp_path / "production" / "rationale.json").read_text())
+    assert told["selected"] == "small_pretrain" and told["rationale"] == "because"
+
+
 def test_a_score_is_half_exactly_at_its_bar():
     assert score("validation_loss", 0.5, 0.5) == pytest.approx(0.5) and score("action_accuracy", 0.7, 0.7) == pytest.approx(0.5)
     assert score("action_accuracy", 1.0, 0.7) == 1 and score("validation_loss", 0.0, 0.5) == 1 and score("robustness", -1, 0.5) == 0
@@ -57,11 +82,12 @@ def test_the_release_page_holds_both_tables_and_equal_content_equal_bytes(report
         write_release(content, tmp_path / name, name="release", recipe="r", parents={}, links={"small_sft": "../small_sft/index.html"})
         write_pdf(content, tmp_path / name / "reproduction_report.pdf")
     page = (tmp_path / "a" / "index.html").read_text()
-    assert (
-        "Table A" in page
-        and "MotionDiffuse" in page
-        and page.index("Real clips") < page.index("small_sft</td>" if "small_sft</td>" in page else "small_sft<")
-    )
+    assert "Table A" in page and "MotionDiffuse" in page
+    every = page[page.index("Floor, ceiling and every checkpoint") :]
+    assert every.index("Real clips") < every.index("Nearest caption") < every.index("small_pretrain") < every.index("small_sft")
+    (model,) = [row for row in content["table_b"] if row["kind"] == "model"]
+    assert model["title"] == "Stick-Gen Small (sft)" and {"kid", "diversity", "r_precision_text_to_motion_3"} <= set(model["measures"])
+    assert "Small baseline" in page or "small baseline" in page
     assert page == (tmp_path / "b" / "index.html").read_text()
     pdfs = [(tmp_path / n / "reproduction_report.pdf").read_bytes() for n in "ab"]
     assert pdfs[0] == pdfs[1] and pdfs[0].startswith(b"%PDF")
@@ -129,16 +155,39 @@ def test_a_peers_folder_is_read_checked_or_absent(tmp_path):
     folder = tmp_path / "mdm"
     folder.mkdir()
     (folder / "results.npy").write_bytes(b"pickle")
-    with pytest.raises(StickgenError, match="run: python -c"):
+    with pytest.raises(Corrupt, match="results.npy"):
+        import_peer(folder, 20.0, 25.0)
+    motion, lengths = np.moveaxis(np.stack([body(40, 0, 0.05)] * 3), 1, 3), np.array([40, 30, 20])
+    np.save(folder / "results.npy", {"motion": motion, "text": ["a", "b", "c"], "lengths": lengths, "num_samples": 3}, allow_pickle=True)
+    written_by_mdm = import_peer(folder, 20.0, 25.0)
+    np.save(folder / "results.npy", {"motion": motion, "text": ["a"]}, allow_pickle=True)
+    with pytest.raises(Corrupt, match="lacks 'lengths'"):
         import_peer(folder, 20.0, 25.0)
     np.save(folder / "motion.npy", np.moveaxis(np.stack([body(40, 0, 0.05)] * 3), 1, 3))
     np.save(folder / "lengths.npy", np.array([40, 30, 20]))
     (folder / "captions.txt").write_text("a\nb\nc")
     peer = import_peer(folder, 20.0, 25.0)
     assert peer.captions == ("a", "b", "c") and len(peer.motions[2]) < len(peer.motions[0])
+    assert written_by_mdm.captions == peer.captions
+    assert all(np.array_equal(a, b) for a, b in zip(written_by_mdm.motions, peer.motions, strict=True))
     np.save(folder / "lengths.npy", np.array([40, 30, 99]))
     with pytest.raises(Corrupt, match="lengths"):
         import_peer(folder, 20.0, 25.0)
+
+
+class Bomb:
+    """What an unrestricted reader would run."""
+
+    def __reduce__(self):
+        return (print, ("ran",))
+
+
+def test_a_peers_pickle_runs_nothing(tmp_path, capsys):
+    for hostile in ({"motion": Bomb(), "text": [], "lengths": []}, Bomb()):
+        np.save(tmp_path / "results.npy", np.array(hostile, dtype=object), allow_pickle=True)
+        with pytest.raises(Corrupt, match="not run"):
+            import_peer(tmp_path, 20.0, 25.0)
+    assert capsys.readouterr().out == ""
 
 
 def test_there_are_enough_prompts_and_the_documented_suites():
@@ -149,6 +198,20 @@ def test_there_are_enough_prompts_and_the_documented_suites():
         assert len({(p.text, p.seconds, p.actors) for p in suite.all()}) == len(suite.all()), name
     with pytest.raises(ConfigError, match="adversarial_long"):
         load_suites(CONFIGS / "prompt_suites.yaml", ["adversarial_wrong"])
+
+
+def test_fewer_prompts_are_spread_over_the_whole_suite_and_ask_the_same_things():
+    prompts = [Prompt(text=str(n)) for n in range(26)]
+    assert [p.text for p in spread(prompts, 3)] == ["0", "12", "25"] and spread(prompts, 0) == tuple(prompts) == spread(prompts, 99)
+    asked: dict[str, int] = {}
+
+    def answer(prompt: Prompt, seed: int) -> np.ndarray:
+        assert asked.setdefault(prompt.text, seed) == seed, "a prompt's noise depends on what is asked beside it"
+        raise StickgenError("refused")
+
+    suite = Suite(title="t", prompts=tuple(prompts))
+    run_suite("adversarial_test", suite, answer, 1)
+    assert run_suite("adversarial_test", suite, answer, 1, count=3).of == 26 and len(asked) == 26
 
 
 def test_white_noise_is_unsafe_a_wrong_refusal_is_a_failure_and_a_right_one_is_not(make_motion):
@@ -166,4 +229,10 @@ def test_white_noise_is_unsafe_a_wrong_refusal_is_a_failure_and_a_right_one_is_n
     found = robustness([usual, result], 1)
     assert found["robustness"].value == 0.5 and found["robustness_gap"].value == pytest.approx(0.5)
     report = adversarial_report("small_pretrain", [usual, result], 1, 0.3)
+    measures, suites = summary(report)
+    assert measures["robustness"].value == 0.5 and suites["adversarial_test"]["prompts"] == suites["adversarial_test"]["of"] == 4
+    changed = copy.deepcopy(report)
+    changed["content"]["suites"][0]["safe"]["value"] = 0.0
+    with pytest.raises(Corrupt, match="does not match its digest"):
+        summary(changed)
     assert report["content"]["gap_passed"] is False and digest_json(report["content"]) == report["content_digest"]
