@@ -88,7 +88,7 @@ class Drawer:
         if path.startswith("circle"):
             return int(min(self.rng.integers(10, 16), max(8, (self.seconds[1] - 1) / (gait.step_s * factor))))
         most = max(4, int((self.seconds[1] - 1.0) / (gait.step_s * factor)))
-        least = 4 if gait.crawl else 5 if gait.swing > 1.0 else 3 if path == "straight" else 6
+        least = 4 if gait.crawl else 6 if gait.swing > 1.0 else 3 if path == "straight" else 6
         return int(self.rng.integers(least, max(min(most, 12), 7) + 1))
 
     def length(self, act: Act) -> float:

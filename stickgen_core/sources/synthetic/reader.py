@@ -63,7 +63,7 @@ def narrowed(config: SceneConfig, moves: Catalogue, options: SyntheticOptions) -
 class SyntheticReader:
     """Reads from a generator as other readers read from files."""
 
-    version = 1
+    version = 2
 
     def __init__(self, spec: SourceSpec) -> None:
         self.spec = spec

@@ -75,7 +75,7 @@ class Lexicon:
     def _phrases(self) -> Iterable[tuple[str, tuple[str, str]]]:
         for kind, table in (("gesture", self.moves.gestures), ("gait", self.moves.gaits)):
             for name, move in table.items():
-                yield from ((phrase, (kind, name)) for phrase in move.say)  # type: ignore[attr-defined]
+                yield from ((phrase, (kind, name)) for phrase in move.say)
         for name, posture in self.moves.postures.items():
             for kind in ("into", "hold", "outof"):
                 yield from ((phrase, (kind, name)) for phrase in getattr(posture, f"say_{kind}"))
@@ -123,8 +123,9 @@ class Lexicon:
 
     def _sided(self, move: tuple[str, str]) -> bool:
         kind, name = move
-        table = {"gesture": self.moves.gestures, "gait": self.moves.gaits}.get(kind, self.moves.postures)
-        return bool(table[name].sides)  # type: ignore[index]
+        if kind == "gesture":
+            return bool(self.moves.gestures[name].sides)
+        return bool(self.moves.gaits[name].sides if kind == "gait" else self.moves.postures[name].sides)
 
     def camera(self, said: str) -> tuple[tuple[str, str] | None, str]:
         """The camera move that the text ends with, with its word for the way, and the text without it."""

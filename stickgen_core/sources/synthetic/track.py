@@ -137,7 +137,7 @@ class Track:
         lively = envelope(self.t, start - 0.2, stop + 0.2, 0.2, 0.2)
         if head_only:
             self.head_free = np.minimum(self.head_free, 1.0 - lively)
-        self.quiet = np.minimum(self.quiet, 1.0 - (0.5 if head_only else 1.0) * lively)
+        self.quiet = np.minimum(self.quiet, 1.0 - (0.2 if head_only else 1.0) * lively)
 
     def lift(self, foot: int, when: np.ndarray) -> None:
         """Mark a foot as off the ground where `when` [T] is true."""

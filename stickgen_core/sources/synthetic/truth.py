@@ -12,6 +12,7 @@ import numpy as np
 from stickgen_core.skeleton.body import JOINT
 from stickgen_core.sources.synthetic.acts import Act, lead_s
 from stickgen_core.sources.synthetic.catalogue import Catalogue, Gesture
+from stickgen_core.sources.synthetic.channels import OTHER
 from stickgen_core.sources.synthetic.going import descent_s
 from stickgen_core.sources.synthetic.scene import Scene
 
@@ -113,7 +114,9 @@ def _gesture(span: np.ndarray, act: Act, moves: Catalogue, fps: float) -> dict[s
         starts = rises(speed, 0.8, 0.5)
     else:
         head = [JOINT["neck"], JOINT["head"]]
-        limbs = (inner[:, head[1]] - inner[:, head[0]]) if _head_only(gesture.stroke) else inner.reshape(len(inner), -1)
+        # A head's own moves are in the chest's axes, whatever the trunk does below it.
+        nodding = (chest_axes(inner) * (inner[:, head[1]] - inner[:, head[0]])[:, None]).sum(-1)
+        limbs = nodding if _head_only(gesture.stroke) else inner.reshape(len(inner), -1)
         away = np.sqrt(((limbs - limbs[:1]) ** 2).sum(1))
         starts = rises(away)
         if gesture.profile == "swing":
@@ -156,11 +159,11 @@ def _acting_side(body: np.ndarray, channels: Mapping[str, Any], act: Act, moves:
     if "other_hand" in channels and "spine_roll" in channels:
         lean = body[:, JOINT["neck"], 0] - body[:, 0, 0]
         return "left" if (lean - lean[0])[np.abs(lean - lean[0]).argmax()] > 0 else "right"
-    if "spine_twist" in channels and "other_hand" in channels:
+    if "other_hand" in moves.gestures[act.move].windup:
         wrist = body[:, [JOINT["left_wrist"], JOINT["right_wrist"]], 0].mean(1) - body[:, 0, 0]
         half = wrist[: int(len(wrist) * (0.42 if act.count == 1 else 0.9 / act.count * 0.55))]
         return "left" if half[np.abs(half - half[0]).argmax()] > half[0] else "right"
-    if "pelvis_y" in channels and "hand" in channels:
+    if channels.get("pelvis_y", 0.0) < -0.2 and "hand" in channels:
         # Both arms hang differently while the trunk is down; only the one that carries is bent.
         bent = [np.sqrt(((body[:, JOINT[f"{s}_wrist"]] - body[:, JOINT[f"{s}_shoulder"]]) ** 2).sum(-1)).min() for s in ("left", "right")]
         return "left" if bent[0] < bent[1] else "right"
@@ -184,22 +187,31 @@ def _acting_side(body: np.ndarray, channels: Mapping[str, Any], act: Act, moves:
     return "left" if left > right else "right"
 
 
+def chest_axes(joints: np.ndarray) -> np.ndarray:
+    """[T, 22, 3] -> [T, 3, 3]: unit vectors to the left, up and forward of the chest."""
+    across = joints[:, JOINT["left_collar"]] - joints[:, JOINT["right_collar"]]
+    across = across / np.sqrt((across * across).sum(-1, keepdims=True))
+    up = joints[:, JOINT["neck"]] - joints[:, JOINT["spine2"]]
+    up = up - (up * across).sum(-1, keepdims=True) * across
+    up = up / np.sqrt((up * up).sum(-1, keepdims=True))
+    return np.stack([across, up, np.cross(across, up)], -2)
+
+
 def raised_side(joints: np.ndarray, act: Act, gesture: Gesture, fps: float) -> str:
     """Which hand is away from hanging during an act of the arms over something else, in the chest's own axes; [T, 22, 3] joints."""
     first, last = max(int(act.start * fps), 0), min(int(np.ceil(act.stop * fps)) + 1, len(joints))
     span = joints[first:last]
-    across = span[:, JOINT["left_shoulder"]] - span[:, JOINT["right_shoulder"]]
-    across = across / np.sqrt((across * across).sum(-1, keepdims=True))
-    up = span[:, JOINT["neck"]] - span[:, JOINT["spine2"]]
-    up = up - (up * across).sum(-1, keepdims=True) * across
-    up = up / np.sqrt((up * up).sum(-1, keepdims=True))
-    axes = np.stack([across, up, np.cross(across, up)], -2)
+    axes = chest_axes(span)
     arm = _ARM_SHARE * float(np.median(np.sqrt(((span[:, JOINT["neck"]] - span[:, 0]) ** 2).sum(-1))))
     if "other_hand" in gesture.windup:
         # Both hands swing across; the side is where they are taken first.
         across_m = (axes[:, 0] * (span[:, [JOINT["left_wrist"], JOINT["right_wrist"]]].mean(1) - span[:, JOINT["spine3"]])).sum(-1)
         first_half = across_m[: max(int(len(across_m) * 0.9 / (2 * act.count)), 3)]
         return "left" if first_half[np.abs(first_half).argmax()] > 0 else "right"
+    if "other_hand" in gesture.hold:
+        # A stretch to one side shows in the other arm, overhead.
+        overhead = {side: (axes[:, 1] * (span[:, JOINT[f"{side}_wrist"]] - span[:, JOINT[f"{side}_shoulder"]])).sum(-1) for side in OTHER}
+        return OTHER[max(overhead, key=lambda side: float(np.median(overhead[side])))]
     start, way, held = _hand_way(gesture)
     gone = {}
     for side, sign in (("left", 1.0), ("right", -1.0)):
