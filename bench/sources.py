@@ -27,6 +27,7 @@ HML = SourceSpec(
     name="humanml3d", title="bench", reader="humanml3d", fps=20, licence=Licence(name="bench"), layout=("new_joint_vecs/*.npy",)
 )
 OWN = SourceSpec(name="walks", title="bench", reader="joints", licence=Licence(name="bench"), layout=("*.npy",), fps=120)
+BEAT = SourceSpec(name="beat", title="bench", reader="beat", skeleton="beat", licence=Licence(name="bench"), layout=("*.bvh",), unit_m=0.01)
 # Average length of an NTU clip, and of a HumanML3D one.
 NTU_FRAMES, HML_SECONDS = 85, 7.0
 MESH_VERTICES, MESH_JOINTS = 6890, 52
@@ -41,6 +42,7 @@ def run(quick: bool) -> list[Measure]:
             *_ntu(root / "ntu", quick),
             *_humanml3d(root / "hml", quick),
             *_memory(root / "memory", quick),
+            _large_file(root / "large", quick),
         ]
 
 
@@ -140,8 +142,32 @@ def _memory(root: Path, quick: bool) -> list[Measure]:
     return [Measure("peak_memory", peak, "MB", f"{count * joints.nbytes / 1e9:.1f} GB of raw data", at_most=1024)]
 
 
-def _peak_mb(folder: Path, root: Path) -> float:
-    _convert(OWN, folder, root, 1)
+def _large_file(root: Path, quick: bool) -> Measure:
+    """Peak of a process that reads ten minutes of BEAT in one file: 120 Hz, 75 joints, 228 channels (quick: one minute)."""
+    folder = root / "beat"
+    folder.mkdir(parents=True)
+    text = native.bvh_text(known_motion(120.0), JOINT_MAPS["beat"], order="XYZ")
+    head, rows = text.split("Frames:")[0], text.splitlines()[-960:]
+    fingers = [
+        f"JOINT Finger{n}\n{{\nOFFSET 0 0 0\nCHANNELS 3 Zrotation Xrotation Yrotation\nEnd Site\n{{\nOFFSET 0 0 1\n}}\n}}"
+        for n in range(53)
+    ]
+    place = head.rindex("}", 0, head.rindex("MOTION"))
+    head = head[:place] + "\n".join(fingers) + "\n" + head[place:]
+    times = 7 if quick else 75
+    block = "\n".join(row + "\t12.345678" * (3 * len(fingers)) for row in rows) + "\n"
+    with (folder / "1_wayne_1_1_1.bvh").open("w") as file:
+        file.write(f"{head}Frames: {times * len(rows)}\nFrame Time: .0083333\n")
+        for _ in range(times):
+            file.write(block)
+    size = (folder / "1_wayne_1_1_1.bvh").stat().st_size
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        peak = pool.apply(_peak_mb, (folder, root, BEAT))
+    return Measure("peak_memory_large_file", peak, "MB", f"one file of {size / 1e6:.0f} MB, {times * len(rows)} frames", at_most=1024)
+
+
+def _peak_mb(folder: Path, root: Path, spec: SourceSpec = OWN) -> float:
+    _convert(spec, folder, root, 1)
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 

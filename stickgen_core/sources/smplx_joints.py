@@ -65,7 +65,7 @@ def _model(folder: Path, family: str, gender: str) -> dict[str, Any]:
             "v_template": values["v_template"], "shapedirs": directions[..., :shape], "J_regressor": values["J_regressor"],
             "posedirs": values["posedirs"].reshape(3 * vertices, -1).T, "weights": values["weights"],
         }  # fmt: skip
-        tensors = {key: torch.as_tensor(np.ascontiguousarray(array, np.float64)) for key, array in arrays.items()}
+        tensors = {key: torch.tensor(np.ascontiguousarray(array, np.float64)) for key, array in arrays.items()}
     except (BadRecording, KeyError, ValueError, TypeError, IndexError) as error:
         raise MissingInput(f"{folder / name}: not a whole body model ({error}); download it again from {SITES[family]}") from None
-    return {**tensors, "parents": torch.as_tensor(parents)}
+    return {**tensors, "parents": torch.tensor(parents)}
