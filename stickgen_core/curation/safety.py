@@ -126,7 +126,9 @@ def _no_body(points: np.ndarray, actor: int, config: SafetyConfig) -> SafetyIssu
     extent = float(np.median(np.linalg.norm(points.max(1) - points.min(1), axis=1)))
     if extent >= config.body_extent_m:
         return None
-    return SafetyIssue("no_body", NO_BODY_SEVERITY, round(extent, 4), config.body_extent_m, "metres across the figure, in half of the frames", actor)
+    return SafetyIssue(
+        "no_body", NO_BODY_SEVERITY, round(extent, 4), config.body_extent_m, "metres across the figure, in half of the frames", actor
+    )
 
 
 def _jittery(points: np.ndarray, actor: int, config: SafetyConfig) -> SafetyIssue | None:
