@@ -17,6 +17,7 @@ STYLES = ("normal", "sketch", "ink", "neon")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parse, run, and turn every foreseeable failure into one line."""
     options = parser().parse_args(arguments)
+    options.config_override = [*options.config_override, *getattr(options, "more_overrides", [])]
     if options.profile:
         os.environ["STICKGEN_PROFILE"] = options.profile
     try:
@@ -73,7 +74,7 @@ def _command(
     found = commands.add_parser(name, help=help, description=help, **more)  # type: ignore[arg-type]
     found.add_argument("--json", action="store_true", help="one JSON value on stdout")
     found.add_argument(
-        "--config-override", "-c", action="append", default=argparse.SUPPRESS, metavar="SECTION.KEY=VALUE", help=argparse.SUPPRESS
+        "--config-override", "-c", action="append", default=[], dest="more_overrides", metavar="SECTION.KEY=VALUE", help=argparse.SUPPRESS
     )
     found.set_defaults(call=call)
     return found
