@@ -112,6 +112,51 @@ class MergeConfig(Section):
     seed: int = 42
 
 
+class RecombineConfig(Section):
+    """New clips made of training clips of captured sources: mirrored, re-timed, spliced. Off while every share is 0.
+
+    mirrored_share, retimed_share, spliced_share   of the clips that qualify; which ones is decided by (seed, clip digest)
+    generated            sources that are generated and need no recombination
+    tempo                slowest and fastest re-timing, as a share of the clip's own speed
+    spoken_tempo         where a caption names a speed, re-timing that keeps it true must change the speed by at least this share
+    flight_frames        a clip in which nobody touches the ground for longer keeps its time: gravity cannot be re-timed
+    flight_height_m      of the lower foot above which a body is in flight
+    pose_m, velocity_m_s mean distance of joints, and of their velocities, at which two poses match
+    bones_share          two bodies whose bones differ more, on average, are not spliced
+    seek_s               a splice leaves the first clip, and enters the second, within this time of its end or start
+    blend_s              over which what is left of the difference fades
+    partners             clips that are tried for a splice
+    max_frames           a spliced clip is no longer
+    """
+
+    mirrored_share: float = Field(default=0.0, ge=0, le=1)
+    retimed_share: float = Field(default=0.0, ge=0, le=1)
+    spliced_share: float = Field(default=0.0, ge=0, le=1)
+    seed: int = 42
+    generated: tuple[str, ...] = ("synthetic",)
+    tempo: tuple[PositiveFloat, PositiveFloat] = (0.85, 1.18)
+    spoken_tempo: float = Field(default=0.05, gt=0, lt=1)
+    flight_frames: PositiveInt = 3
+    flight_height_m: PositiveFloat = 0.12
+    pose_m: PositiveFloat = 0.10
+    velocity_m_s: PositiveFloat = 0.8
+    bones_share: PositiveFloat = 0.03
+    seek_s: PositiveFloat = 0.8
+    blend_s: PositiveFloat = 0.4
+    partners: PositiveInt = 24
+    max_frames: PositiveInt = 500
+
+    @property
+    def on(self) -> bool:
+        return max(self.mirrored_share, self.retimed_share, self.spliced_share) > 0
+
+    @model_validator(mode="after")
+    def _around_one(self) -> "RecombineConfig":
+        if not self.tempo[0] <= 1 <= self.tempo[1]:
+            raise ValueError(f"tempo must reach from at most 1 to at least 1, found {self.tempo[0]:g} to {self.tempo[1]:g}")
+        return self
+
+
 class StageConfig(Section):
     """What one training stage accepts; None switches a rule off.
 
@@ -176,6 +221,7 @@ class CurationConfig(Section):
     duplicates: DuplicatesConfig = DuplicatesConfig()
     splits: SplitsConfig = SplitsConfig()
     merge: MergeConfig = MergeConfig()
+    recombine: RecombineConfig = RecombineConfig()
     pretrain: StageConfig = StageConfig(min_quality=0.5, max_artefact=0.5)
     sft: StageConfig = StageConfig(
         min_quality=0.8, max_artefact=0.35, min_camera_stability=0.6, max_action_fraction=0.3, max_synthetic_fraction=0.4, needs_text=True
