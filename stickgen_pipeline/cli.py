@@ -191,6 +191,7 @@ def _corpus(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     where = "a step (canonical/amass, corpus/merged) or a folder"
     verify = _command(what, "verify", "corpus:verify", "recompute every digest")
     verify.add_argument("corpus", nargs="*", help=f"{where}; default: all that are there")
+    verify.add_argument("--repair", action="store_true", help="set damaged shards aside, so that the next build writes them again")
     show = _command(what, "show", "corpus:show", "counts, histograms and drops; with a clip, everything known of it")
     show.add_argument("corpus", help=where)
     show.add_argument("clip", nargs="?")

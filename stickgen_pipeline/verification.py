@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from stickgen_core.corpus import Corpus
@@ -19,7 +20,7 @@ from stickgen_pipeline.graph import steps_of
 from stickgen_pipeline.inventory import gone, state_of
 from stickgen_pipeline.profile import run_of
 from stickgen_pipeline.resources import state_of as state_folder
-from stickgen_pipeline.steps import Step
+from stickgen_pipeline.steps import Check, Step
 
 PERIODIC = "checkpoint_epoch_*.pth"
 
@@ -92,16 +93,14 @@ def data(settings: Settings) -> Iterator[Line]:
         yield line(step.key, not problems, problems[0] if problems else f"{len(corpus):,} clips, every digest holds ({corpus.digest[:12]})")
         for check in step.checks:
             if check.name in ("no_leak", "nothing_leaks", "counts_add_up", "has_every_split"):
-                yield asked(
-                    f"{step.key}: {check.name}",
-                    lambda check=check, step=step: _verdict(check.test(read_manifest(step.folder), step.folder, True)),
-                )  # type: ignore[misc]
+                yield asked(f"{step.key}: {check.name}", partial(_verdict, check, step))
     for path in (settings.places.merged_stats, settings.places.curation_stats):
         yield line(path.name, path.exists() or None, str(path) if path.exists() else "not there; run `stickgen build corpus`")
 
 
-def _verdict(found: object) -> tuple[bool, str]:
-    return found.passed, found.text  # type: ignore[attr-defined]
+def _verdict(check: Check, step: Step) -> tuple[bool, str]:
+    found = check.test(read_manifest(step.folder), step.folder, True)
+    return found.passed, found.text
 
 
 def training(settings: Settings) -> Iterator[Line]:
@@ -116,8 +115,8 @@ def training(settings: Settings) -> Iterator[Line]:
             if find_manifest(folder) is None:
                 yield line(name, None, f"no checkpoint in {folder}; run `stickgen train {variant} {stage}`")
                 continue
-            yield asked(f"{name}: files", lambda folder=folder: _files(folder))  # type: ignore[misc]
-            yield asked(f"{name}: losses", lambda folder=folder, v=variant, s=stage: _losses(settings, folder, v, s))  # type: ignore[misc]
+            yield asked(f"{name}: files", partial(_files, folder))
+            yield asked(f"{name}: losses", partial(_losses, settings, folder, variant, stage))
             mine = [run for run in runs if run.metadata().get("task") == name and run.metadata().get("status") == "completed"]
             log = mine[-1].log_path if mine else None
             yield line(
@@ -165,7 +164,7 @@ def results(settings: Settings) -> Iterator[Line]:
         if find_manifest(step.folder) is None:
             yield line(step.key, None, f"not measured; run `stickgen build {step.key}`")
             continue
-        yield asked(step.key, lambda step=step: _report(step))  # type: ignore[misc]
+        yield asked(step.key, partial(_report, step))
         now = states[step.key]
         yield line(
             f"{step.key}: of what is in place", now.state == "current", "current" if now.state == "current" else "; ".join(now.because)

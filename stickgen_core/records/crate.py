@@ -19,7 +19,7 @@ def crate_metadata(
     from rocrate.model import ContextEntity, File
     from rocrate.rocrate import ROCrate
 
-    sets = {found.name: found for found in sets}
+    by_name = {found.name: found for found in sets}
     crate = ROCrate()
     about = {
         "name": f"Provenance of {walk.root.key} {walk.root.digest[:12]}",
@@ -44,7 +44,7 @@ def crate_metadata(
         crate.add(File(crate, dest_path=name, properties={"contentSize": str(size), "sha256": sha256, "name": name}, fetch_remote=False))
     made: dict[tuple[str, str], Any] = {}
     for entry in walk.entries:
-        made[entry.name] = add(_id(entry), **_artefact(entry, sets.get(entry.key.partition("/")[2])))
+        made[entry.name] = add(_id(entry), **_artefact(entry, by_name.get(entry.key.partition("/")[2])))
     for entry in walk.entries:
         if entry.inputs:
             action = add(f"#making-{entry.digest[:16]}-{entry.key.replace('/', '.')}", **_action(entry))

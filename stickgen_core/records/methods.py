@@ -51,9 +51,9 @@ def tables(walk: Walk, sets: Sequence[DataSet], results: Sequence[Mapping[str, A
     # An embedded corpus carries the notes of the selection that it adds vectors to.
     stages = [e for e in walk.entries if e.manifest.notes.get("waterfall") and not e.key.startswith("corpus/embedded_")]
     if stages:
-        rows = [(e.key, str(step["reason"]), "" if step["limit"] is None else f"{step['limit']:g}", f"{step['dropped']:,}", f"{step['left']:,}")
+        rules = [(e.key, str(step["reason"]), "" if step["limit"] is None else f"{step['limit']:g}", f"{step['dropped']:,}", f"{step['left']:,}")
                 for e in stages for step in e.manifest.notes["waterfall"]]  # fmt: skip
-        found.append(Table("curation", "What each rule dropped.", ("stage", "rule", "limit", "dropped", "left"), tuple(rows)))
+        found.append(Table("curation", "What each rule dropped.", ("stage", "rule", "limit", "dropped", "left"), tuple(rules)))
     runs = of_kind(walk, "checkpoint/")
     if runs:
         found.append(Table("training", "Training runs.", ("checkpoint", "parameters", "trained", "steps", "clips", "validation loss", "digest"),

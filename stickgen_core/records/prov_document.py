@@ -23,7 +23,7 @@ def prov_json(walk: Walk, *, version: str, commit: str) -> str:
         making = document.activity(
             f"stickgen:making-{entry.key.replace('/', '.')}-{entry.digest[:16]}",
             None,
-            str(entry.made["at"]) if entry.made.get("at") else None,
+            entry.made.get("at"),
             {name: value for name, value in facts.items() if value},
         )
         document.wasAssociatedWith(making, agent)
@@ -31,8 +31,7 @@ def prov_json(walk: Walk, *, version: str, commit: str) -> str:
         for key, digest in sorted(entry.inputs.items()):
             document.used(making, _name(key, digest))
             document.wasDerivedFrom(entity, _name(key, digest), making)
-    text: str = document.serialize(format="json", indent=1, sort_keys=True)
-    return text + "\n"
+    return f"{document.serialize(format='json', indent=1, sort_keys=True)}\n"
 
 
 def _name(key: str, digest: str) -> str:

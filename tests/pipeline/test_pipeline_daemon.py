@@ -5,7 +5,8 @@ import time
 from pathlib import Path
 
 import pytest
-from daemon import Daemon, a_motion
+
+from tests.pipeline.daemon import Daemon, a_motion
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 SEED = 11
