@@ -9,24 +9,26 @@ import hashlib
 import json
 import sys
 import unicodedata
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 TABLE = "bundle.json"
 
 
-def digest_json(value):
+def digest_json(value: Any) -> str:
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return hashlib.sha256(unicodedata.normalize("NFC", text).encode()).hexdigest()
 
 
-def digest_entries(kind, entries):
+def digest_entries(kind: str, entries: Iterable[tuple[str, str]]) -> str:
     hasher = hashlib.sha256(kind.encode())
     for key, digest in sorted(entries):
         hasher.update(f"\n{key}\t{digest}".encode())
     return hasher.hexdigest()
 
 
-def problems(folder, root):
+def problems(folder: Path, root: str) -> list[str]:
     """One line for each thing that is wrong."""
     try:
         raw = (folder / TABLE).read_bytes()
@@ -57,7 +59,7 @@ def problems(folder, root):
     return found
 
 
-def chain(folder, table, artefacts):
+def chain(folder: Path, table: dict[str, Any], artefacts: list[str]) -> list[str]:
     entries = {}
     for name in artefacts:
         entry = json.loads((folder / name).read_text(encoding="utf-8"))
@@ -83,7 +85,7 @@ def chain(folder, table, artefacts):
     return found
 
 
-def recomputed(folder, files, entry, schema):
+def recomputed(folder: Path, files: dict[str, Any], entry: dict[str, Any], schema: int) -> Iterator[str]:
     """Digests that follow from files of the bundle."""
     digest, manifest = entry["digest"], entry["manifest"]
     short = digest[:16]
@@ -94,7 +96,7 @@ def recomputed(folder, files, entry, schema):
             yield f"its digest is not that of the raw files in {inventory}"
     if clips in files:
         lines = (folder / clips).read_text(encoding="utf-8").splitlines()
-        pairs = [tuple(line.split("\t")) for line in lines]
+        pairs = [(clip, found) for clip, _, found in (line.partition("\t") for line in lines)]
         store = manifest["notes"]["store"]
         if digest_entries("artifact.v1", pairs) != store["clips_digest"]:
             yield f"its clips digest is not that of the clips in {clips}"
@@ -110,7 +112,7 @@ def recomputed(folder, files, entry, schema):
         yield "its digest is not that of its files"
 
 
-def main(arguments):
+def main(arguments: list[str]) -> int:
     if len(arguments) != 1 or len(arguments[0]) != 64:
         sys.stdout.write("usage: python verify.py ROOT_DIGEST   (64 hexadecimal digits, printed when the bundle was made)\n")
         return 2
