@@ -90,3 +90,21 @@ def _explained(values: np.ndarray, hertz: float, time: np.ndarray) -> np.ndarray
 
 def _ratio(motion: np.ndarray, real: np.ndarray, order: int) -> float:
     return float(np.abs(np.diff(motion, n=order, axis=1)).mean() / np.abs(np.diff(real, n=order, axis=1)).mean())
+
+
+if __name__ == "__main__":
+    import argparse
+    import tempfile
+    import time
+
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("steps", type=int)
+    parser.add_argument("--shuffled", action="store_true", help="the control: texts that say nothing of the motion")
+    parser.add_argument("overrides", nargs="*")
+    chosen = parser.parse_args()
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as scratch:
+        began = time.process_time()
+        for scale, obeyed in experiment(Path(scratch), chosen.steps, *chosen.overrides, shuffled=chosen.shuffled).items():
+            print(f"guidance {scale}: {obeyed}")
+        print(f"{chosen.steps} steps, {time.process_time() - began:.0f} CPU-s")
