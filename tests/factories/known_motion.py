@@ -11,6 +11,8 @@ from stickgen_core.skeleton.kinematics import forward_kinematics
 from stickgen_core.skeleton.rotations import rotation_about
 
 SECONDS = 8.0
+# A frame of the slowest format, 12.5 Hz.
+CONTACT_S = 0.08
 WALK_S, RAISE_S, TURN_S = 3.0, 4.5, 6.0
 # A T-pose of plain numbers: Y up, facing +Z, left along +X; the pelvis is off the origin as in the SMPL family.
 REST = np.array([
@@ -54,6 +56,13 @@ def known_motion(fps: float, seconds: float = SECONDS) -> Motion:
     return Motion(fps, rotations, pelvis, forward_kinematics(rotations, offsets(), PARENTS, pelvis))
 
 
+def contact_times(height: np.ndarray) -> np.ndarray:
+    """Seconds at which a foot leaves the ground or comes back: where its height crosses the middle of its range. [T] at 25 fps."""
+    above = height - (height.min() + height.max()) / 2
+    before = np.flatnonzero(above[:-1] * above[1:] < 0)
+    return (before + above[before] / (above[before] - above[before + 1])) / 25
+
+
 def ramp(t: np.ndarray, start: float, stop: float) -> np.ndarray:
     x = np.clip((t - start) / (stop - start), 0, 1)
     return x * x * (3 - 2 * x)
@@ -87,6 +96,8 @@ def assert_known(clip: Clip, tolerance_m: float, scale: float = 1.0) -> None:
     for foot in ("left_foot", "right_foot"):
         mine, theirs = got[: at["walked"], JOINT[foot], 1], want[: at["walked"], JOINT[foot], 1]
         assert np.corrcoef(mine, theirs)[0, 1] > 0.9, foot
+        lifted, expected = contact_times(mine), contact_times(theirs)
+        assert len(lifted) == len(expected) and np.abs(lifted - expected).max() < CONTACT_S, (foot, lifted, expected)
     joints = clip.joint_source == 0
     error = np.linalg.norm(got[:, joints] - want[:, joints], axis=-1)
     assert error.max() < tolerance_m, f"{error.max():.4f} m"
