@@ -60,6 +60,26 @@ def estimate(actors: int, config: RenderingConfig) -> Estimate:
     return Estimate(actors, frames, int(frames * per_frame))
 
 
+def spread_rows(corpus: Corpus, most: int) -> list[int]:
+    """All clips, or `most` of them spread evenly over the corpus (0: all)."""
+    if not len(corpus):
+        raise StickgenError(f"{corpus.folder}: 0 clips, nothing to draw")
+    if not most or most >= len(corpus):
+        return list(range(len(corpus)))
+    return sorted({round(n * (len(corpus) - 1) / max(most - 1, 1)) for n in range(most)})
+
+
+def write_corpus_parallax(
+    corpus: Corpus, rows: Sequence[int], root: Path, config: RenderingConfig, *, fps: float, seed: int, progress: Progress | None = None,
+    action_names: Sequence[str] = (),
+) -> Outcome:  # fmt: skip
+    """The views of these clips of a corpus, read one by one."""
+    clips = (corpus.clip(row) for row in rows)
+    return write_parallax(
+        clips, root, config, fps=fps, seed=seed, actors=sum(people(corpus, rows)), progress=progress, action_names=action_names
+    )
+
+
 def people(corpus: Corpus, rows: Sequence[int]) -> list[int]:
     """How many people each of these clips has, from the index alone."""
     actors = corpus.column("actors")
