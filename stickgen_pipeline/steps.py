@@ -182,6 +182,8 @@ def perform(
         recipe, inputs = step.recipe(), inputs_of(step, steps)
         receipt = Receipt.find(step, state)
         reused = receipt is not None and receipt.recipe == recipe and receipt.inputs == inputs
+        standing = _verdicts(step, _published(step), fresh=False) if reused else ()
+        reused = reused and not any(check.stops and not verdict.passed for check, verdict in standing)
         unproven, peak, kept = gates.unproven(step.folder, place), 0.0, False
         if not reused:
             step.folder.parent.mkdir(parents=True, exist_ok=True)
@@ -194,7 +196,7 @@ def perform(
                 kept = step.make(work) is KEPT
         manifest, peak = _published(step), max(peak, peak_memory_mb())
         fresh = not reused or unproven
-        verdicts = tuple((check, check.test(manifest, step.folder, fresh)) for check in step.checks)
+        verdicts = _verdicts(step, manifest, fresh) if fresh else standing
         outcome = Outcome(manifest, reused, time.monotonic() - started, peak, verdicts)
         if outcome.blocked_by and fresh and not kept:
             good = gates.refuse(step.folder, place, outcome.blocked_by, recipe=recipe, inputs=inputs, digest=manifest.digest)
@@ -206,6 +208,11 @@ def perform(
         if witness is not None and receipt is not None and not kept:
             witness(step, manifest, receipt, {"seconds": round(outcome.seconds, 2), "peak_mb": round(peak)} if not reused else {})
     return outcome
+
+
+def _verdicts(step: Step, manifest: Manifest, fresh: bool) -> tuple[tuple[Check, Verdict], ...]:
+    """A new artefact is read back whole; one that stands is looked at, and made again if it lost something."""
+    return tuple((check, check.test(manifest, step.folder, fresh)) for check in step.checks)
 
 
 def _published(step: Step) -> Manifest:

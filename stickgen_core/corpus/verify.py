@@ -87,7 +87,7 @@ def _shard_problems(pool: Path, index: pa.Table) -> Iterator[str]:
             path = shard_path(pool, name)
             shards[name] = OpenShard(path)
             if digest_file(path) != name:
-                yield f"{path}: SHA-256 differs from its name; the shard is damaged, build the corpus that wrote it again"
+                yield f"{path}: SHA-256 differs from its name; the shard is damaged; run `stickgen corpus verify --repair`, then build"
                 for number, problem in shards[name].damaged_batches():
                     unsafe.add((name, number))
                     yield f"{path}: batch {number} cannot be read ({problem})"

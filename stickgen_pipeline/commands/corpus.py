@@ -9,6 +9,8 @@ from pathlib import Path
 
 from stickgen_core.corpus import Corpus
 from stickgen_core.corpus.ledger import by_reason
+from stickgen_core.corpus.repair import set_damaged_aside
+from stickgen_core.corpus.verify import verify_folder
 from stickgen_core.errors import ConfigError, MissingInput
 from stickgen_core.settings import Settings
 from stickgen_pipeline.commands.common import answer, corpus_folder, corpus_steps, note, settings_of, size, table
@@ -31,8 +33,12 @@ def verify(options: argparse.Namespace) -> int:
     problems = {}
     for number, folder in enumerate(folders, 1):
         note(f"verifying {number}/{len(folders)} {folder}")
-        problems[str(folder)] = Corpus.open(folder).verify()
+        problems[str(folder)] = verify_folder(folder)
     lines = [f"{folder}: {'; '.join(found) if found else 'every digest holds'}" for folder, found in problems.items()]
+    if options.repair:
+        moved = set_damaged_aside(folders)
+        lines += [f"set aside {path}" for path in moved] or ["no shard is damaged"]
+        lines += ["`stickgen build` writes them again"] if moved else []
     answer(options, problems, "\n".join(lines))
     return 1 if any(problems.values()) else 0
 

@@ -1,0 +1,65 @@
+"""Shards that were damaged, cut off or lost: found, named, set aside, and written again to the same digests."""
+
+from pathlib import Path
+
+import pytest
+
+from stickgen_core.corpus.repair import DAMAGED, set_damaged_aside, shards_of
+from stickgen_core.corpus.verify import verify_folder
+
+
+def corpora(root) -> list[Path]:
+    return [root.folder / "motions_processed" / "synthetic", root.folder / "merged_all", root.folder / "curated" / "sft_data_embedded"]
+
+
+def largest_shard(root) -> Path:
+    return max(shards_of(root.folder / "merged_all"), key=lambda path: path.stat().st_size)
+
+
+def digests(outcomes) -> dict[str, str]:
+    return {key: outcome.manifest.digest for key, outcome in outcomes.items()}
+
+
+def flip(path: Path) -> None:
+    values = bytearray(path.read_bytes())
+    values[len(values) // 2] ^= 1
+    path.write_bytes(values)
+
+
+def test_a_flipped_bit_is_named_set_aside_and_built_anew(root):
+    before, shard = digests(root.build()), largest_shard(root)
+    flip(shard)
+    found = verify_folder(root.folder / "merged_all")
+    assert found and str(shard) in found[0] and "--repair" in found[0]
+    assert set_damaged_aside(corpora(root)) == [shard.with_name(shard.name + DAMAGED)]
+    again = root.build()
+    assert digests(again) == before and not any(outcome.blocked_by for outcome in again.values())
+    assert not any(verify_folder(folder) for folder in corpora(root))
+    assert shard.with_name(shard.name + DAMAGED).exists()
+
+
+def test_a_lost_shard_is_written_again_without_being_asked(root):
+    before, shard = digests(root.build()), largest_shard(root)
+    shard.unlink()
+    again = root.build()
+    assert digests(again) == before and not again["canonical/synthetic"].reused
+    assert not any(verify_folder(folder) for folder in corpora(root))
+    assert all(outcome.reused for outcome in root.build().values())
+
+
+def test_a_shard_that_was_cut_off_holds_everything_back_in_one_line(root):
+    root.build()
+    shard = largest_shard(root)
+    shard.write_bytes(shard.read_bytes()[:1000])
+    blocked = root.build(only=("raw/", "canonical/synthetic"))["canonical/synthetic"].blocked_by
+    assert len(blocked) == 1 and "\n" not in blocked[0] and str(shard) in blocked[0] and "--repair" in blocked[0]
+
+
+@pytest.mark.parametrize("damage", [flip, Path.unlink])
+def test_whole_shards_are_left_alone(root, damage):
+    root.build()
+    shard = largest_shard(root)
+    others = {path: path.read_bytes() for path in shards_of(root.folder / "merged_all") - {shard}}
+    damage(shard)
+    set_damaged_aside(corpora(root))
+    assert all(path.read_bytes() == held for path, held in others.items())
