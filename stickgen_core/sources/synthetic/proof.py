@@ -23,6 +23,8 @@ from stickgen_core.sources.synthetic.truth import heading, measure, own_frame, r
 
 # Two spans tell an order if the given assignment fits better than the other by this share of both.
 _CLEAR = 0.10
+# Where a left hand hangs, in arm lengths from its shoulder.
+_HANGING = (0.11, -0.962, 0.06)
 
 
 @dataclass
@@ -77,7 +79,7 @@ class Prover:
         below = any(act.below for _, act in acts)
         for (actor, act), clause in zip(acts, clauses, strict=True):
             on_top = below and not act.below
-            facts = self._on_top(clip.joints[:, actor], act) if on_top else measure(clip.joints[:, actor], act, self.moves, clip.fps)
+            facts = self._on_top(clip.joints[:, actor], act, acts) if on_top else measure(clip.joints[:, actor], act, self.moves, clip.fps)
             self._claims(clause, act, facts, text)
         if script in ("same", "mirror"):
             self._others(clip, people, clauses[0], script, text)
@@ -103,12 +105,13 @@ class Prover:
                 return way
         return None
 
-    def _on_top(self, joints: np.ndarray, act: Act) -> dict[str, Any]:
-        """Of a gesture over a gait or a seat: which hand is away from hanging, in the chest's own axes."""
+    def _on_top(self, joints: np.ndarray, act: Act, acts: Sequence[tuple[int, Act]]) -> dict[str, Any]:
+        """Of a gesture over a gait or a seat: which hand leaves its rest, in the chest's own axes."""
         gesture = self.moves.gestures[act.move]
         if not gesture.sides:
             return {}
-        return {"side": raised_side(joints, act, gesture, self.config.fps)}
+        seat = next((self.moves.postures[low.move].pose for _, low in acts if low.kind == "hold"), {})
+        return {"side": raised_side(joints, act, gesture, self.config.fps, np.array(seat.get("both_hand", _HANGING)))}
 
     def _others(self, clip: Recording, people: list[list[Act]], clause: Clause, script: str, text: str) -> None:
         """Everybody does what the one caption says, or its mirror image."""

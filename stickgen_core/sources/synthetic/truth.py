@@ -197,8 +197,8 @@ def chest_axes(joints: np.ndarray) -> np.ndarray:
     return np.stack([across, up, np.cross(across, up)], -2)
 
 
-def raised_side(joints: np.ndarray, act: Act, gesture: Gesture, fps: float) -> str:
-    """Which hand is away from hanging during an act of the arms over something else, in the chest's own axes; [T, 22, 3] joints."""
+def raised_side(joints: np.ndarray, act: Act, gesture: Gesture, fps: float, rest: np.ndarray) -> str:
+    """Which hand leaves its rest [3] (arm lengths, left side) for an act of the arms over something else; [T, 22, 3] joints."""
     first, last = max(int(act.start * fps), 0), min(int(np.ceil(act.stop * fps)) + 1, len(joints))
     span = joints[first:last]
     axes = chest_axes(span)
@@ -212,22 +212,21 @@ def raised_side(joints: np.ndarray, act: Act, gesture: Gesture, fps: float) -> s
         # A stretch to one side shows in the other arm, overhead.
         overhead = {side: (axes[:, 1] * (span[:, JOINT[f"{side}_wrist"]] - span[:, JOINT[f"{side}_shoulder"]])).sum(-1) for side in OTHER}
         return OTHER[max(overhead, key=lambda side: float(np.median(overhead[side])))]
-    start, way, held = _hand_way(gesture)
+    start, way, held = _hand_way(gesture, rest)
     gone = {}
     for side, sign in (("left", 1.0), ("right", -1.0)):
         hand = span[:, JOINT[f"{side}_wrist"]] - span[:, JOINT[f"{side}_shoulder"]]
         local = (axes * hand[:, None]).sum(-1) / arm * np.array([sign, 1.0, 1.0])
         along = ((local - start) * way).sum(-1) / (way * way).sum()
-        gone[side] = float(np.median(along) if held else np.quantile(along, 0.93))
+        gone[side] = float(along[len(along) // 6 : -(len(along) // 6)].mean() if held else np.quantile(along, 0.93))
     left, right = gone["left"], gone["right"]
     if min(left, right) > 0.65 * max(left, right):
         return "both"
     return "left" if left > right else "right"
 
 
-def _hand_way(gesture: Gesture) -> tuple[np.ndarray, np.ndarray, bool]:
+def _hand_way(gesture: Gesture, rest: np.ndarray) -> tuple[np.ndarray, np.ndarray, bool]:
     """From where and by how much the acting hand goes in arm lengths of the left side, and whether it stays there."""
-    rest = np.array([0.11, -0.962, 0.06])
     if "hand" in gesture.hold:
         return rest, np.array(gesture.hold["hand"]) - rest, True
     start = np.array(gesture.hold.get("both_hand", rest))
