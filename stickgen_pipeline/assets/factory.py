@@ -42,7 +42,7 @@ def asset_of(step: Step, steps: Steps, settings: "Settings") -> dg.AssetsDefinit
             "regenerable_from": row.regenerated_from or "nothing: keep it",
             **step.facts,
         },
-        automation_condition=on_new_content if step.automatic and step.group != "raw" else None,
+        automation_condition=on_new_content if _follows_content(step) else None,
         check_specs=[dg.AssetCheckSpec(check.name, asset=key, blocking=check.stops, description=check.asks) for check in step.checks],
         required_resource_keys={"bench"},
         freshness_policy=_freshness(step, settings),
@@ -63,6 +63,11 @@ def asset_of(step: Step, steps: Steps, settings: "Settings") -> dg.AssetsDefinit
             yield check_result(step, check, verdict)
 
     return build
+
+
+def _follows_content(step: Step) -> bool:
+    """Folders are watched by the raw sensor, which would ask a second time; what is generated has no folder to watch."""
+    return step.automatic and (step.group != "raw" or step.observe is None)
 
 
 def _freshness(step: Step, settings: "Settings") -> dg.FreshnessPolicy | None:

@@ -108,3 +108,12 @@ def test_steps_come_after_their_inputs(settings):
     for step in in_order(steps):
         assert set(step.parents) <= seen
         seen.add(step.key)
+
+
+def test_every_data_asset_is_asked_for_by_somebody(settings, graph):
+    """A raw folder by the sensor, everything else by its condition: generated data too, or a fresh machine would wait for ever."""
+    watched = {key for key, step in steps_of(settings).items() if step.group == "raw" and step.observe is not None}
+    for key in graph.get_all_asset_keys():
+        node = graph.get(key)
+        if node.group_name in ("raw", "canonical", "corpus") and steps_of(settings)[key.to_user_string()].automatic:
+            assert (key.to_user_string() in watched) != (node.automation_condition is not None), key
