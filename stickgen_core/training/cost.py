@@ -228,4 +228,6 @@ def refuse_too_dear(run: RunConfig, clips: Clips, steps: int, machine: Machine, 
     if not limited or not steps:
         return
     step = measure_step(run, float(clips.frames.mean()), float(clips.actors.mean()), machine.device)
-    estimate(run, steps, StepCost(step.seconds / machine.world, step.activation_bytes), 0, 0, budget=budget)
+    seconds = torch.tensor([step.seconds / machine.world], device=machine.device)
+    machine.summed([seconds])  # every process must decide alike
+    estimate(run, steps, StepCost(float(seconds) / machine.world, step.activation_bytes), 0, 0, budget=budget)

@@ -139,6 +139,8 @@ def _cause(event: dg.DagsterEvent) -> str:
     while error is not None and error.cause is not None:
         error = error.cause
     lines = str(error.message).strip().splitlines() if error is not None else []
+    if any("DagsterExecutionInterruptedError" in line for line in lines):
+        return "asked to stop; what it had is saved, run the same command again to go on"
     if len(lines) > 1:
         return f"{lines[-1]} (the whole traceback is in the run's log in the UI, or with -v)"
     return lines[0] if lines else "failed without a message"
