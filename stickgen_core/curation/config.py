@@ -126,7 +126,7 @@ class RecombineConfig(Section):
     seek_s               a splice leaves the first clip, and enters the second, within this time of its end or start
     blend_s              over which what is left of the difference fades
     partners             clips that are tried for a splice
-    max_frames           a spliced clip is no longer
+    min_frames, max_frames   a re-timed or spliced clip is neither shorter nor longer
     """
 
     mirrored_share: float = Field(default=0.0, ge=0, le=1)
@@ -144,6 +144,7 @@ class RecombineConfig(Section):
     seek_s: PositiveFloat = 0.8
     blend_s: PositiveFloat = 0.4
     partners: PositiveInt = 24
+    min_frames: PositiveInt = 25
     max_frames: PositiveInt = 500
 
     @property
