@@ -12,11 +12,12 @@ from stickgen_core.rendering.viewer.page import player_assets, player_fragment
 
 # Columns of a table: measure, heading, what is good.
 MAIN_COLUMNS = (
-    ("kid", "KID", "low"), ("fid", "FID", "low"), ("r_precision_text_to_motion_1", "R@1", "high"), ("r_precision_text_to_motion_3", "R@3", "high"),
-    ("r_precision_motion_to_text_3", "R@3 motion → text", "high"), ("full_set_recall_1", "full-set R@1", "high"),
-    ("full_set_median_rank", "median rank", "low"), ("mm_dist", "MM-Dist", "low"), ("text_alignment", "text alignment", "high"),
-    ("action_accuracy", "action accuracy", "high"), ("action_accuracy_permuted", "… captions dealt at random", "below it"),
-    ("action_influence_p", "… p of no influence", "low"), ("diversity", "diversity", "like real"), ("multimodality", "multimodality", "beside R@3"),
+    ("r_precision_text_to_motion_3", "R@3", "high"), ("r_precision_text_to_motion_1", "R@1", "high"),
+    ("r_precision_motion_to_text_3", "R@3 motion → text", "high"), ("action_accuracy", "action accuracy", "high"),
+    ("action_accuracy_permuted", "… captions dealt at random", "below it"), ("action_influence_p", "… p of no influence", "low"),
+    ("kid", "KID", "low"), ("fid", "FID", "low"), ("full_set_recall_1", "full-set R@1", "high"), ("full_set_median_rank", "median rank", "low"),
+    ("mm_dist", "MM-Dist", "low"), ("text_alignment", "text alignment", "high"), ("diversity", "diversity", "like real"),
+    ("multimodality", "multimodality", "beside R@3"),
 )  # fmt: skip
 MOTION_COLUMNS = (
     ("energy_ratio", "energy", "1"), ("jerk_ratio", "jerk", "1"), ("diversity_to_real", "diversity", "1"), ("foot_slide", "foot slide", "low"),
@@ -33,7 +34,7 @@ def checkpoint_page(report: Mapping[str, Any], figures: Sequence[Any], failures:
     chance = content["chance"]
     parts = [
         f"<h1>{escape(content['title'])}: evaluation</h1>",
-        f'<p class="lead">{content["provenance"]["n"]} held-out captions, {content["provenance"]["repetitions"]} sampling repetitions, protocol '
+        f'<p class="lead">{content["provenance"]["n"]} held-out captions, {repetitions(content["provenance"]["repetitions"])}, protocol '
         f'“{escape(content["provenance"]["protocol"])}”. Intervals are 95 %; rows above the model are its floor and its ceiling.</p>',
         *(f'<p class="warn">{escape(text)}</p>' for text in content["warnings"]),
         facts(model["measures"] | content["losses"], chance),
@@ -60,6 +61,10 @@ def checkpoint_page(report: Mapping[str, Any], figures: Sequence[Any], failures:
         "<h2>Where these numbers come from</h2>", provenance(report),
     ]  # fmt: skip
     return document(f"{content['title']}: evaluation", parts)
+
+
+def repetitions(count: int) -> str:
+    return f"{count} sampling repetition{'' if count == 1 else 's'}"
 
 
 def document(title: str, parts: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ from stickgen_core.errors import MissingInput
 from stickgen_core.evaluation.choice import select
 from stickgen_core.evaluation.config import EvaluationConfig
 from stickgen_core.evaluation.gallery import Figure
-from stickgen_core.evaluation.page import MAIN_COLUMNS, MOTION_COLUMNS, document, players, table
+from stickgen_core.evaluation.page import MAIN_COLUMNS, MOTION_COLUMNS, document, players, repetitions, table
 from stickgen_core.evaluation.plots import curve_plot, interval_plot, number
 from stickgen_core.evaluation.protocol import Published
 from stickgen_core.evaluation.ranking import agreement
@@ -117,7 +117,7 @@ def release_page(content: Mapping[str, Any], digest: str, links: Mapping[str, st
         for title, rows in content["curves"].items()
     }
     parts = [
-        "<h1>StickGen-Bench</h1>", f'<p class="lead">Protocol “{escape(known["protocol"])}”: N = {known["n"]}, {known["repetitions"]} repetitions, '
+        "<h1>StickGen-Bench</h1>", f'<p class="lead">Protocol “{escape(known["protocol"])}”: N = {known["n"]}, {repetitions(known["repetitions"])}, '
         f"split {escape(known['split'])}. Pages of the checkpoints: {linked}</p>",
         *(f'<p class="warn">{escape(text)}</p>' for text in content["warnings"]),
         "<h2>Which checkpoint</h2>", f"<p><b>{escape(choice['selected'])}</b>. {escape(choice['rationale'])}</p>", _choice_table(choice),

@@ -32,10 +32,10 @@ def pools(count: int, size: int, reshuffles: int, seed: int) -> np.ndarray:
 def hit_share(similarity: np.ndarray, correct: np.ndarray, k: int) -> np.ndarray:
     """Probability that a correct candidate is among the k nearest, with ties in random order: [...,Q,C], bool [...,Q,C] -> [...,Q].
 
-    Counts the best correct candidate only. Equality is judged to twelve digits, as rounding differs between pool layouts.
+    Counts the best correct candidate only. Features come from float32 networks, so a difference below a millionth is rounding and a tie.
     """
     best = np.where(correct, similarity, -np.inf).max(-1, keepdims=True)
-    tolerance = 1e-12
+    tolerance = 1e-6
     above = (similarity > best + tolerance).sum(-1)
     tied = np.abs(similarity - best) <= tolerance
     tied_correct = (tied & correct).sum(-1)
