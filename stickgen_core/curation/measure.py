@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from stickgen_core.config import config_hash
 from stickgen_core.corpus import ARRAY_FIELDS, Corpus
+from stickgen_core.corpus.folder import parquet_table
 from stickgen_core.curation.config import CurationConfig
 from stickgen_core.curation.duplicates import describe
 from stickgen_core.curation.scores import SCORES, camera_stability, held_ids, score_clips
@@ -43,7 +44,7 @@ def measure(corpus: Corpus, config: CurationConfig, cache: Path | None = None, p
     """
     path = None if cache is None else Path(cache) / f"{corpus.clips_digest[:32]}-{measure_recipe(config)[:16]}.parquet"
     if path is not None and path.is_file():
-        return pq.read_table(path)
+        return parquet_table(path)
     table = _measured(corpus, config, progress, workers)
     if path is not None:
         with publishing(path) as temporary:

@@ -27,13 +27,34 @@ def encode_canonically(
 ) -> np.ndarray:  # fmt: skip
     """Run `forward` (a batch of token sequences -> float32 [batch_rows, width]) over canonical batches; rows in the order of `tokens`."""
     vectors = np.zeros((len(tokens), width), np.float32)
+    for indices, rows in _rows_canonically(tokens, batch_rows, forward, "encode", progress):
+        vectors[indices] = rows
+    return vectors
+
+
+def states_canonically(
+    tokens: Sequence[Any], batch_rows: int, forward: Callable[[list[Any]], np.ndarray],
+    progress: Callable[[str, int, int], None] | None = None,
+) -> list[np.ndarray]:  # fmt: skip
+    """Run `forward` (a batch -> float32 [batch_rows, tokens, width]); the states of each text in the order of `tokens`."""
+    states: list[np.ndarray] = [np.zeros((0, 0), np.float32)] * len(tokens)
+    for indices, rows in _rows_canonically(tokens, batch_rows, forward, "token states", progress):
+        for i, row in zip(indices, rows, strict=True):
+            states[i] = row
+    return states
+
+
+def _rows_canonically(
+    tokens: Sequence[Any], batch_rows: int, forward: Callable[[list[Any]], np.ndarray], label: str,
+    progress: Callable[[str, int, int], None] | None,
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:  # fmt: skip
+    """(indices, what `forward` gave for them), finite, without the rows that only fill a batch up."""
     done = 0
     for indices, real in canonical_batches([len(t) for t in tokens], batch_rows):
         rows = forward([tokens[i] for i in indices])
         if not np.isfinite(rows).all():
             raise ValueError("the encoder returned non-finite values")
-        vectors[indices[:real]] = rows[:real]
+        yield indices[:real], rows[:real]
         done += real
         if progress is not None:
-            progress("encode", done, len(tokens))
-    return vectors
+            progress(label, done, len(tokens))

@@ -19,6 +19,7 @@ class TextConfig(Section):
     flush_rows      new vectors between two published shards: what a killed run loses at most
     golden_cosine   how close a fresh golden vector must be to the cached one, as cosine
     hashing_width   width of the fake encoder
+    token_states    also keep the states of every token, for models that attend to words; some fifteen times the space
     """
 
     encoder: Literal["minilm", "bge-large", "hashing"] = "minilm"
@@ -30,3 +31,4 @@ class TextConfig(Section):
     flush_rows: PositiveInt = 4096
     golden_cosine: float = Field(default=0.9999, gt=0, le=1)
     hashing_width: PositiveInt = 384
+    token_states: bool = False

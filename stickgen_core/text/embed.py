@@ -15,6 +15,7 @@ from stickgen_core.sources.recording import Text
 from stickgen_core.text.cache import ensure_vectors
 from stickgen_core.text.config import TextConfig
 from stickgen_core.text.encoders import GOLDEN_TEXT, Encoder, Progress, encoder_for, text_key
+from stickgen_core.text.tokens import ensure_tokens
 from stickgen_core.text.vectors import TextVectors
 
 RECIPE_VERSION = 1
@@ -25,8 +26,9 @@ def conditioning_texts(texts: Iterable[Text]) -> list[str]:
     return [t.text for t in texts if t.kind in CONDITIONING_KINDS and t.text.strip()]
 
 
-def embed_recipe(encoder: Encoder) -> str:
-    return digest_json({"embed": RECIPE_VERSION, "encoder": encoder.digest, "kinds": CONDITIONING_KINDS})
+def embed_recipe(encoder: Encoder, token_states: bool = False) -> str:
+    tokens = {"token_states": True} if token_states else {}
+    return digest_json({"embed": RECIPE_VERSION, "encoder": encoder.digest, "kinds": CONDITIONING_KINDS, **tokens})
 
 
 def embed(
@@ -35,11 +37,11 @@ def embed(
     """Encode what the cache lacks and publish the corpus with `text_keys` (list of hex keys) and `has_text` for every clip.
 
     The manifest's notes say by which encoder (`encoder_digest`, width, pooling, revision, golden digest) and `vectors_digest` is over
-    exactly the vectors that these clips use.
+    exactly the vectors that these clips use; with `token_states` in the configuration those of every token are kept as well.
     """
     encoder = encoder or encoder_for(config)
     parents = {corpus.manifest.name: corpus.digest}
-    recipe = embed_recipe(encoder)
+    recipe = embed_recipe(encoder, config.token_states)
     ready = current(into, recipe, parents)
     if ready is not None and (cache / encoder.digest / "manifest.json").is_file():
         return ready
@@ -47,10 +49,13 @@ def embed(
     vectors = ensure_vectors(
         distinct.values(), encoder, cache, flush_rows=config.flush_rows, golden_cosine=config.golden_cosine, progress=progress
     )
+    notes = _notes(corpus, encoder, vectors, distinct)
+    if config.token_states:
+        states = ensure_tokens(distinct.values(), encoder, cache, flush_rows=config.flush_rows, progress=progress)
+        notes["token_states_digest"] = states.digest(sorted(distinct))
     annotations = {"text_keys": keys, "has_text": pc.greater(pc.list_value_length(keys), 0)}
     everything = np.arange(len(corpus))
-    return corpus.select(everything, into, name, recipe, annotations=annotations, notes=_notes(corpus, encoder, vectors, distinct),
-                         parents=parents)  # fmt: skip
+    return corpus.select(everything, into, name, recipe, annotations=annotations, notes=notes, parents=parents)
 
 
 def keys_of(corpus: Corpus, encoder_digest: str) -> tuple[pa.Array, dict[str, str]]:

@@ -61,6 +61,10 @@ class Encoder(Protocol):
         """float32 [n, width]"""
         ...
 
+    def encode_tokens(self, texts: Sequence[str], progress: Progress = None) -> list[np.ndarray]:
+        """float32 [tokens, width] of each text: the states that a vector is pooled from"""
+        ...
+
     def encode_quickly(self, texts: Sequence[str]) -> np.ndarray:
         """As `encode` without filling batches up: equal to about 1e-6, for a prompt that somebody waits for."""
         ...

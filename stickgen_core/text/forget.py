@@ -8,17 +8,19 @@ from stickgen_core.records.manifest import FileRecord, write_manifest
 from stickgen_core.records.publish import exclusively, sweep
 from stickgen_core.text.cache import LOCK_NAME, recovered, write_index, write_shard
 from stickgen_core.text.encoders import GOLDEN_TEXT, text_key
+from stickgen_core.text.tokens import keep_only_tokens
 from stickgen_core.text.vectors import SHARD_SUFFIX, TextVectors, read_shard
 
 
 def keep_only(folder: Path, texts: Iterable[str]) -> int:
-    """Remove every vector of `<text_vectors>/<encoder digest>/` that is not of one of these texts (or the golden one); how many went.
+    """Remove every vector, and every token state, of `<text_vectors>/<encoder digest>/` that is not of one of these texts (or the golden one); how many went.
 
     The shards that held them are written again without them, then removed. Killed midway it can simply be run again.
     """
     vectors = TextVectors.open(folder)
     encoder = str(vectors.notes["encoder_digest"])
     wanted = {text_key(encoder, text) for text in (GOLDEN_TEXT, *texts)}
+    keep_only_tokens(folder, vectors.width, encoder, wanted)
     with exclusively(folder / LOCK_NAME):
         sweep(folder)
         known = recovered(folder)

@@ -33,6 +33,10 @@ class HashingEncoder:
     def encode(self, texts: Sequence[str], progress: Progress = None) -> np.ndarray:
         return encode_canonically([_features(text) for text in texts], self._batch_rows, self.width, self._forward, progress)
 
+    def encode_tokens(self, texts: Sequence[str], progress: Progress = None) -> list[np.ndarray]:
+        words = [normal_form(text).lower().split() or [""] for text in texts]
+        return [self._forward([_features(word) for word in said]) for said in words]
+
     def encode_quickly(self, texts: Sequence[str]) -> np.ndarray:
         return self._forward([_features(text) for text in texts])
 

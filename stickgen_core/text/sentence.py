@@ -11,7 +11,7 @@ import numpy as np
 
 from stickgen_core.errors import Corrupt, MissingInput
 from stickgen_core.records.digests import digest_entries, digest_file
-from stickgen_core.text.batches import encode_canonically
+from stickgen_core.text.batches import encode_canonically, states_canonically
 from stickgen_core.text.config import TextConfig
 from stickgen_core.text.encoders import EncoderCard, Progress, normal_form
 
@@ -85,6 +85,11 @@ class SentenceEncoder:
         with _threads(self._config.threads):
             return encode_canonically(self._tokens(texts), self._config.batch_rows, self.width, self._forward, progress)
 
+    def encode_tokens(self, texts: Sequence[str], progress: Progress = None) -> list[np.ndarray]:
+        self._open()
+        with _threads(self._config.threads):
+            return states_canonically(self._tokens(texts), self._config.batch_rows, self._token_states, progress)
+
     def encode_quickly(self, texts: Sequence[str]) -> np.ndarray:
         self._open()
         return encode_canonically(self._tokens(texts), 1, self.width, self._forward)
@@ -115,11 +120,19 @@ class SentenceEncoder:
     def _forward(self, batch: list[list[int]]) -> np.ndarray:
         import torch
 
+        vectors = self._outputs(batch)["sentence_embedding"]
+        return torch.nn.functional.normalize(vectors, dim=1).float().cpu().numpy()
+
+    def _token_states(self, batch: list[list[int]]) -> np.ndarray:
+        found: np.ndarray = self._outputs(batch)["token_embeddings"].float().cpu().numpy()
+        return found
+
+    def _outputs(self, batch: list[list[int]]) -> Any:
+        import torch
+
         ids = torch.tensor(batch, device=self._model.device)
         with torch.inference_mode():
-            features = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "token_type_ids": torch.zeros_like(ids)}
-            vectors = self._model(features)["sentence_embedding"]
-            return torch.nn.functional.normalize(vectors, dim=1).float().cpu().numpy()
+            return self._model({"input_ids": ids, "attention_mask": torch.ones_like(ids), "token_type_ids": torch.zeros_like(ids)})
 
 
 def _check_pooling(folder: Path, expected: str) -> None:

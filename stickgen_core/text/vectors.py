@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from stickgen_core.corpus.folder import parquet_table
 from stickgen_core.errors import Corrupt, MissingInput
 from stickgen_core.records.digests import digest_entries, digest_file, field_digest
 from stickgen_core.records.manifest import Manifest, read_manifest
@@ -119,7 +119,7 @@ def packed(keys: Sequence[str]) -> np.ndarray:
 def read_index(folder: Path) -> tuple[np.ndarray, list[str], np.ndarray, np.ndarray]:
     """Sorted keys, shard names, and for each key its shard's number and its row."""
     try:
-        table = pq.read_table(folder / INDEX_NAME)
+        table = parquet_table(folder / INDEX_NAME)
     except FileNotFoundError:
         raise MissingInput(f"{folder / INDEX_NAME}: not there; embed the corpus again") from None
     except pa.ArrowInvalid as error:
