@@ -19,12 +19,10 @@ from stickgen_core.sources.synthetic.catalogue import Catalogue
 from stickgen_core.sources.synthetic.reading import Clause, Lexicon
 from stickgen_core.sources.synthetic.scene import Person, Scene, SceneConfig
 from stickgen_core.sources.synthetic.stage import play
-from stickgen_core.sources.synthetic.truth import heading, measure, own_frame, raised_side
+from stickgen_core.sources.synthetic.truth import MEETING_M, heading, measure, own_frame, raised_side, rest_of
 
 # Two spans tell an order if the given assignment fits better than the other by this share of both.
 _CLEAR = 0.10
-# Where a left hand hangs, in arm lengths from its shoulder.
-_HANGING = (0.11, -0.962, 0.06)
 
 
 @dataclass
@@ -110,8 +108,7 @@ class Prover:
         gesture = self.moves.gestures[act.move]
         if not gesture.sides:
             return {}
-        seat = next((self.moves.postures[low.move].pose for _, low in acts if low.kind == "hold"), {})
-        return {"side": raised_side(joints, act, gesture, self.config.fps, np.array(seat.get("both_hand", _HANGING)))}
+        return {"side": raised_side(joints, act, gesture, self.config.fps, rest_of([low for _, low in acts], self.moves))}
 
     def _others(self, clip: Recording, people: list[list[Act]], clause: Clause, script: str, text: str) -> None:
         """Everybody does what the one caption says, or its mirror image."""
@@ -208,7 +205,7 @@ def together_facts(clip: Recording, script: str, people: list[list[Act]], moves:
     walker = people[0][0]
     if script in ("shake_hands", "high_five", "give"):
         gap = np.sqrt(((j[:, 0, wrist] - j[:, 1, wrist]) ** 2).sum(-1))
-        met = gap < (0.30 if script == "give" else 0.05)
+        met = gap < MEETING_M[script]
         height = j[:, 0, wrist, 1] - j[:, :2, JOINT["right_shoulder"], 1].mean(1)
         high = bool(met.any()) and float(height[met].max()) > 0.0
         facts["together"] = script if met.any() and high == (script == "high_five") else "hands do not meet"

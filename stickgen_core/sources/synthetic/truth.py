@@ -4,7 +4,7 @@ Only the span in which to look comes from the scene. A fact that cannot be measu
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,8 @@ from stickgen_core.sources.synthetic.scene import Scene
 _LIMBS = {side: [JOINT[f"{side}_{n}"] for n in ("elbow", "wrist", "knee", "ankle", "foot")] for side in ("left", "right")}
 _ARMS = {side: [JOINT[f"{side}_wrist"]] for side in ("left", "right")}
 _LEGS = {side: [JOINT[f"{side}_foot"]] for side in ("left", "right")}
+# How near two right hands come that shake, slap or hand something over.
+MEETING_M = {"shake_hands": 0.05, "high_five": 0.05, "give": 0.30}
 # Length of an arm over that of the trunk from pelvis to neck.
 _ARM_SHARE = 0.99
 # Of the time to get down or up, the share in which the pelvis is between 15 and 85 % of its way; to the front it goes down late and fast.
@@ -302,7 +304,19 @@ def untrue(scene: Scene, joints: np.ndarray, moves: Catalogue, fps: float) -> li
         for act in person.acts:
             if act.kind != "together" and (act.below or not below):
                 lines += wrong_facts(joints[:, a], act, moves, fps)
+            elif act.kind == "gesture" and moves.gestures[act.move].sides:
+                side = raised_side(joints[:, a], act, moves.gestures[act.move], fps, rest_of(person.acts, moves))
+                lines += [] if side == act.side else [f"{act.move}: side is said to be {act.side}, measured {side}"]
+    if scene.script in MEETING_M and scene.kind == "pair":
+        gap = np.sqrt(((joints[:, 0, JOINT["right_wrist"]] - joints[:, 1, JOINT["right_wrist"]]) ** 2).sum(-1)).min()
+        lines += [] if gap < MEETING_M[scene.script] else [f"{scene.script}: hands stay {gap:.2f} m apart"]
     return lines
+
+
+def rest_of(acts: Iterable[Act], moves: Catalogue) -> np.ndarray:
+    """[3] where a left hand rests below a gesture, in arm lengths from its shoulder: hanging, or as the seat has it."""
+    seat = next((moves.postures[act.move].pose for act in acts if act.kind == "hold"), {})
+    return np.array(seat.get("both_hand", (0.11, -0.962, 0.06)))
 
 
 _WORDS: dict[str, dict[str, Any]] = {
