@@ -1,9 +1,9 @@
 """Raw folders are untrusted: every file is found and opened through here, and nothing outside the folder is ever read."""
 
-import fnmatch
 import io
 import math
 import os
+import re
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
@@ -35,13 +35,14 @@ def walk(root: Path) -> Iterator[str]:
 
 def matching(paths: Iterable[str], *patterns: str) -> list[str]:
     """Paths whose last parts match a pattern ("*.bvh", "texts/*.txt"), whatever folder they lie in; case is ignored."""
-    return [path for path in paths if any(_matches(path, pattern) for pattern in patterns)]
+    wanted = _expression(patterns)
+    return [path for path in paths if wanted.search(path)]
 
 
-def _matches(path: str, pattern: str) -> bool:
-    wanted = pattern.lower().split("/")
-    parts = path.lower().split("/")[-len(wanted) :]
-    return len(parts) == len(wanted) and all(fnmatch.fnmatchcase(a, b) for a, b in zip(parts, wanted, strict=True))
+@lru_cache(maxsize=256)
+def _expression(patterns: tuple[str, ...]) -> re.Pattern[str]:
+    ends = (re.escape(pattern).replace(r"\*", "[^/]*").replace(r"\?", "[^/]") for pattern in patterns)
+    return re.compile(rf"(?:^|/)(?:{'|'.join(ends)})\Z", re.IGNORECASE)
 
 
 def inside(root: Path, relative: str) -> Path:

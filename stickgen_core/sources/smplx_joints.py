@@ -35,12 +35,12 @@ def package_joints(raw: Path, family: str, gender: str, betas: np.ndarray, poses
     model = _model(body_models(raw), family, gender)
     shape = torch.zeros(1, model["shapedirs"].shape[-1], dtype=torch.float64)
     count = min(len(betas), shape.shape[1])
-    shape[0, :count] = torch.as_tensor(np.asarray(betas, np.float64)[:count])
+    shape[0, :count] = torch.tensor(np.array(betas, np.float64)[:count])
     joints = np.empty((len(poses), JOINT_COUNT, 3))
     for start in range(0, len(poses), CHUNK_FRAMES):
         piece = poses[start : start + CHUNK_FRAMES, : 3 * JOINT_COUNT]
         full = torch.zeros(len(piece), 3 * len(model["parents"]), dtype=torch.float64)
-        full[:, : piece.shape[1]] = torch.as_tensor(np.asarray(piece, np.float64))
+        full[:, : piece.shape[1]] = torch.tensor(np.array(piece, np.float64))
         with torch.no_grad():
             _, found = lbs(shape.expand(len(piece), -1), full, model["v_template"], model["shapedirs"], model["posedirs"],
                            model["J_regressor"], model["parents"], model["weights"])  # fmt: skip

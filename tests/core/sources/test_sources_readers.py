@@ -291,3 +291,17 @@ def test_a_long_sequence_of_lsmb19_is_cut_at_its_annotations_and_wherever_the_bo
     assert known["00000000#0"] == {ids["sit_down"]} and known["00000301#0"] == {ids["stand_up"]} and known["00000421#1"] == {-1}
     assert max(np.abs(np.diff(clip.joints, axis=0)).max() for clip in corpus) < 0.6
     assert len({clip.origin for clip in corpus}) == 4
+
+
+def test_hands_that_touch_in_interhuman_touch_in_the_clip(tmp_path: Path) -> None:
+    native.write_interhuman(tmp_path)
+    folder = tmp_path / "interhuman" / "motions_processed"
+    first = np.load(folder / "person1" / "7.npy")
+    joints = first[:, :66].reshape(-1, 22, 3)
+    other = joints + (joints[:, JOINT["left_wrist"]] - joints[:, JOINT["right_wrist"]])[:, None]
+    second = first.copy()
+    second[:, :66] = other.reshape(len(first), -1)
+    np.save(folder / "person2" / "7.npy", second)
+    clip = main_clip(converted(tmp_path, "interhuman"))
+    apart = np.linalg.norm(clip.joints[:, 0, JOINT["left_wrist"]] - clip.joints[:, 1, JOINT["right_wrist"]], axis=-1)
+    assert apart.max() < 1e-5

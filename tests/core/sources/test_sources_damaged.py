@@ -1,0 +1,79 @@
+"""Every reader beside damaged files of its own format: each is quarantined with its reason, and the good recording still converts."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stickgen_core.canonical import CanonicalConfig, convert
+from stickgen_core.skeleton.config import SkeletonConfig
+from stickgen_core.sources.registry import SourceSpec, load_registry
+from tests.factories import native
+
+REGISTRY = load_registry(Path(__file__).resolve().parents[3] / "configs" / "datasets")
+# Data set -> its writer, a good file, and a name under which a damaged copy is a recording of its own.
+FILES: dict[str, tuple[Callable[[Path], object], str, str]] = {
+    "amass": (native.write_amass, "CMU/01/01_04_poses.npz", "CMU/01/01_05_poses.npz"),
+    "humanml3d": (native.write_humanml3d, "HumanML3D/new_joints/000001.npy", "HumanML3D/new_joints/000002.npy"),
+    "kit_ml": (lambda root: native.write_kit_ml(root, vectors=True), "new_joint_vecs/00001.npy", "new_joint_vecs/00002.npy"),
+    "ntu_rgbd": (native.write_ntu, "nturgb+d_skeletons/S001C002P003R002A008.skeleton", "nturgb+d_skeletons/S001C002P003R002A009.skeleton"),
+    "100style": (native.write_100style, "Angry/Angry_FW.bvh", "Angry/Angry_FR.bvh"),
+    "interhuman": (native.write_interhuman, "motions_processed/person2/7.npy", "motions_processed/person2/8.npy"),
+    "beat": (native.write_beat, "beat_english_v0.2.1/beat_english_v0.2.1/1/1_wayne_0_65_65.bvh", "1_wayne_0_66_66.bvh"),
+    "beat2": (native.write_beat2, "beat_english_v2.0.0/smplxflame_30/2_scott_0_1_1.npz", "smplxflame_30/2_scott_0_2_2.npz"),
+    "aistpp": (native.write_aistpp, "aist_plusplus_final/motions/gBR_sBM_cAll_d04_mBR0_ch01.pkl", "motions/gBR_sBM_cAll_d05_mBR0_ch02.pkl"),
+}  # fmt: skip
+
+
+def half(good: Path, bad: Path) -> None:
+    data = good.read_bytes()
+    bad.write_bytes(data[: len(data) // 2])
+
+
+def empty(good: Path, bad: Path) -> None:
+    bad.write_bytes(b"")
+
+
+def noise(good: Path, bad: Path) -> None:
+    bad.write_bytes(np.random.default_rng(5).bytes(5000))
+
+
+def elsewhere(good: Path, bad: Path) -> None:
+    bad.symlink_to("/etc/hostname")
+
+
+def as_another(good: Path, bad: Path) -> None:
+    """A whole file, of another format."""
+    np.savez(bad.with_suffix(".tmp.npz"), something=np.zeros(3))
+    bad.with_suffix(".tmp.npz").rename(bad)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_damaged_files_of_every_format_are_quarantined(tmp_path: Path, name: str) -> None:
+    write, good, bad = FILES[name]
+    write(tmp_path)
+    folder, spec = tmp_path / name, REGISTRY[name]
+    if name == "100style":
+        (folder / "Frame_Cuts.csv").write_text("STYLE_NAME,FW_START,FW_STOP,FR_START,FR_STOP\nAngry,0,99999,0,99999\n")
+    if name == "interhuman":
+        shutil.copy(folder / "motions_processed/person1/7.npy", folder / "motions_processed/person1/8.npy")
+    before = converted(tmp_path, spec)
+    for number, damage in enumerate((half, empty, noise, elsewhere, as_another)):
+        target = folder / bad
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.unlink(missing_ok=True)
+        damage(folder / good, target)
+        corpus = convert(
+            spec, folder, tmp_path / f"out{number}", shards=tmp_path / "shards", config=CanonicalConfig(), skeleton=SkeletonConfig()
+        )
+        rows = [row for row in corpus.ledger().to_pylist() if row["stage"] == "read"]
+        assert corpus.digest == before, (damage.__name__, "the good recording is what it was")
+        assert len(rows) == 1 and rows[0]["reason"] not in ("", "unreadable"), (damage.__name__, rows)
+        assert rows[0]["file"] and rows[0]["detail"], damage.__name__
+
+
+def converted(root: Path, spec: SourceSpec) -> str:
+    folder = root / spec.name
+    return convert(spec, folder, root / "whole", shards=root / "shards", config=CanonicalConfig(), skeleton=SkeletonConfig()).digest
