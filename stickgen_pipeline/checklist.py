@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from stickgen_core.settings import Settings
 from stickgen_pipeline.graph import steps_of
 from stickgen_pipeline.steps import Check, Step, Steps
-from stickgen_pipeline.tables import markdown
+from stickgen_pipeline.tables import MOST_ROWS, markdown
 
 # Where a threshold stands in the configuration; a check that is not here compares against nothing that could be set.
 THRESHOLDS = {
@@ -79,10 +79,13 @@ def _held_back(mine: list[Step], steps: Steps) -> str:
     return ", ".join(_patterns(below)) + " and all below"
 
 
-def checks_page(settings: Settings) -> str:
-    """The list as a table."""
+def checks_page(settings: Settings, everything: bool = False) -> str:
+    """The list as a table; `everything` keeps rows that a page of the UI would cut."""
     rows = [
         (one.check.name, ", ".join(one.of), one.check.asks, one.threshold, "stops" if one.check.stops else "warns", one.holds_back)
         for one in listed_checks(settings)
     ]
-    return markdown(("check", "of", "asks", "threshold", "severity", "holds back"), rows)
+    columns = ("check", "of", "asks", "threshold", "severity", "holds back")
+    parts = [rows[start : start + MOST_ROWS] for start in range(0, len(rows), MOST_ROWS)] if everything else [rows]
+    first, *rest = [markdown(columns, part) for part in parts]
+    return "\n".join([first, *("\n".join(text.splitlines()[2:]) for text in rest)])
