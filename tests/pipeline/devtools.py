@@ -23,14 +23,27 @@ class Page:
 
     def __init__(self, socket: Any):
         self._socket, self._number = socket, 0
+        self.complaints: list[str] = []
 
     def send(self, method: str, **parameters: Any) -> dict[str, Any]:
         self._number += 1
         self._socket.send(json.dumps({"id": self._number, "method": method, "params": parameters}))
         while True:
             answer = json.loads(self._socket.recv(timeout=60))
+            self._hear(answer)
             if answer.get("id") == self._number:
                 return answer.get("result", answer)
+
+    def _hear(self, message: dict[str, Any]) -> None:
+        """Keep what the page's console complains of: exceptions, errors, warnings, loads that failed."""
+        parameters = message.get("params", {})
+        if message.get("method") == "Runtime.exceptionThrown":
+            details = parameters["exceptionDetails"]
+            self.complaints.append(str(details.get("exception", {}).get("description", details["text"])))
+        elif message.get("method") == "Log.entryAdded" and parameters["entry"]["level"] in ("error", "warning"):
+            self.complaints.append(str(parameters["entry"]["text"]))
+        elif message.get("method") == "Runtime.consoleAPICalled" and parameters["type"] in ("error", "warning", "assert"):
+            self.complaints.append(json.dumps(parameters["args"]))
 
     def go(self, url: str) -> None:
         self.send("Page.navigate", url=url)
@@ -63,8 +76,18 @@ class Page:
                      if (!e) return false; e.click(); return true; }})()"""
         return bool(self.run(script))
 
-    def screenshot(self, path: Path) -> None:
-        path.write_bytes(base64.b64decode(self.send("Page.captureScreenshot", format="png")["data"]))
+    def screenshot(self, path: Path, selector: str | None = None) -> None:
+        """The whole window, or one element."""
+        options: dict[str, Any] = {}
+        if selector:
+            box = f"(() => {{ const b = document.querySelector({selector!r}).getBoundingClientRect(); return [b.x, b.y, b.width, b.height]; }})()"
+            x, y, width, height = self.run(box)
+            options["clip"] = {"x": x, "y": y, "width": width, "height": height, "scale": 1}
+        path.write_bytes(base64.b64decode(self.send("Page.captureScreenshot", format="png", **options)["data"]))
+
+    def scheme(self, name: str) -> None:
+        """light or dark"""
+        self.send("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": name}])
 
 
 @contextlib.contextmanager
@@ -88,7 +111,8 @@ def browser(profile: Path, width: int = 1600, height: int = 900) -> Iterator[Pag
             target = next(tab for tab in json.load(answer) if tab["type"] == "page")
         with connect(target["webSocketDebuggerUrl"], max_size=None) as socket:
             page = Page(socket)
-            page.send("Page.enable")
+            for domain in ("Page", "Runtime", "Log"):
+                page.send(f"{domain}.enable")
             page.send("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
             yield page
     finally:

@@ -73,6 +73,17 @@
     return now;
   }
 
+  /* The six numbers of a face at a second: those of its expression, the mouth's cycle added. */
+  function faceAt(moods, second, config) {
+    const found = eased(moods, FACES, "expression", second, config.transition_s);
+    const modes = Object.keys(OPENING), unit = Object.fromEntries(modes.map((m) => [m, modes.map((o) => Number(o === m))]));
+    const weights = eased(moods, unit, "mouth", second, config.transition_s);
+    const cycle = modes.reduce((sum, m, n) => sum + (m === "closed" ? 0 : weights[n] * OPENING[m] * (0.5 - 0.5 * Math.cos(2 * Math.PI * config[`${m}_hz`] * second))), 0);
+    found[4] = Math.max(found[4] * weights[0], 0) + cycle;
+    return found;
+  }
+  const handAt = (moods, second, config) => eased(moods, HANDS, "hands", second, config.transition_s);
+
   class View {
     constructor(player, motion) {
       this.player = player;
@@ -180,7 +191,7 @@
       strokes.push({ from: head, to: head, width: 2 * radius - Math.max((radius * SIZE.stroke_m) / SIZE.head_radius_m, 1.5), colour: skin, depth: depth + 0.001 });
       const moods = (motion.doc.face && motion.doc.face[actor]) || [{ start_s: 0, expression: "neutral", mouth: "closed", hands: "relaxed" }];
       this.face(strokes, camera, motion.facing(points, actor, solid), sub(points.get("head_top"), points.get("neck")), head, radius, depth + 0.002, moods, second, inks[0]);
-      for (const side of ["left", "right"]) this.hand(strokes, seen, side, eased(moods, HANDS, "hands", second, this.player.face.transition_s), inks[side === "left" ? 1 : 2]);
+      for (const side of ["left", "right"]) this.hand(strokes, seen, side, handAt(moods, second, this.player.face), inks[side === "left" ? 1 : 2]);
     }
     face(strokes, camera, facing, axis, head, radius, depth, moods, second, colour) {
       const config = this.player.face, towards = dot(facing, camera.toward), aside = dot(facing, camera.right);
@@ -188,10 +199,7 @@
       const high = [dot(axis, camera.right), -dot(axis, camera.up)], length = Math.hypot(...high);
       const [hx, hy] = length > 1e-6 ? [high[0] / length, high[1] / length] : [0, -1], narrow = clamp(Math.abs(towards), 0.35, 1);
       const at = (x, y) => { const X = x * narrow + 0.5 * aside; return { x: head.x + radius * (X * -hy + y * hx), y: head.y + radius * (X * hx + y * hy) }; };
-      const [brow, tilt, eye, curve, still, width] = eased(moods, FACES, "expression", second, config.transition_s);
-      const modes = Object.keys(OPENING), unit = Object.fromEntries(modes.map((m) => [m, modes.map((o) => Number(o === m))]));
-      const weights = eased(moods, unit, "mouth", second, config.transition_s);
-      const opening = Math.max(still * weights[0], 0) + modes.reduce((sum, m, n) => sum + (m === "closed" ? 0 : weights[n] * OPENING[m] * (0.5 - 0.5 * Math.cos(2 * Math.PI * config[`${m}_hz`] * second))), 0);
+      const [brow, tilt, eye, curve, opening, width] = faceAt(moods, second, config);
       const line = (from, to, thick = 0.13) => strokes.push({ from, to, width: Math.max(radius * thick, 1), colour, depth });
       for (const side of [-1, 1]) {
         line(at(side * SIZE.eye_apart, SIZE.eye_height + 0.14 * eye), at(side * SIZE.eye_apart, SIZE.eye_height - 0.14 * eye), 0.13 * 1.4);
@@ -296,6 +304,6 @@
   }
 
   const start = () => { for (const root of document.querySelectorAll(".sg-player:not([data-ready])")) { root.dataset.ready = "1"; root.sgPlayer = new Player(root); } };
-  window.sgStartPlayers = start;
+  Object.assign(window, { sgStartPlayers: start, sgFaceAt: faceAt, sgHandAt: handAt });
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start); else start();
 })();
