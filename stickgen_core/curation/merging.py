@@ -11,13 +11,15 @@ from stickgen_core.config import config_hash
 from stickgen_core.corpus import Corpus, current, union
 from stickgen_core.corpus.index import BASE_SCHEMA
 from stickgen_core.curation.caps import keep_within, ranks, solve_caps
-from stickgen_core.curation.config import CurationConfig
+from stickgen_core.curation.config import CurationConfig, RecombineConfig
 from stickgen_core.curation.duplicates import equal_motions, near_duplicates
 from stickgen_core.curation.measure import SCORE_COLUMNS, measure, measure_recipe
+from stickgen_core.curation.recombine import recombine
 from stickgen_core.curation.splits import Assignment, assign_splits
 from stickgen_core.curation.verdicts import Sieve
 from stickgen_core.errors import StickgenError
 from stickgen_core.records.digests import digest_json
+from stickgen_core.skeleton.config import SkeletonConfig
 from stickgen_core.sources.recording import Text
 
 Progress = Callable[[str, int, int], None] | None
@@ -35,7 +37,7 @@ def merge_recipe(config: CurationConfig, forced: Mapping[str, str], train_only: 
 def merge(
     corpora: Sequence[Corpus], config: CurationConfig, folder: Path, *, shards: Path | None = None, cache: Path | None = None,
     forced: Mapping[str, str] | None = None, train_only: Iterable[str] = (), name: str = "merged_all", progress: Progress = None,
-    workers: int = 1,
+    workers: int = 1, skeleton: SkeletonConfig | None = None,
 ) -> Corpus:  # fmt: skip
     """Publish every clip of the corpora once, with annotations: split, group, motion_digest and all scores.
 
@@ -43,8 +45,17 @@ def merge(
     forced       origin -> the source whose official test list names it (`forced_tests` reads the lists)
     train_only   names of sources that never go to val or test by hash
     workers      processes that measure; the result does not depend on it
+    skeleton     how recombined motion becomes sticks, where `config.recombine` asks for any
     """
     forced, train_only = dict(forced or {}), frozenset(train_only)
+    if config.recombine.on and any(len(corpus) for corpus in corpora):
+        # Recombined clips are made of what is in training without them, and then merged like everything else.
+        plain = merge(corpora, config.model_copy(update={"recombine": RecombineConfig()}), folder.with_name(f"{folder.name}.plain"), shards=shards,
+                      cache=cache, forced=forced, train_only=train_only, name=f"{name}.plain", progress=progress, workers=workers)  # fmt: skip
+        made = recombine(
+            plain, config, folder.with_name(f"{folder.name}.recombined"), shards=plain.pool, skeleton=skeleton, progress=progress
+        )
+        corpora = [*corpora, made]
     parents = {corpus.manifest.name: corpus.digest for corpus in corpora}
     recipe = merge_recipe(config, forced, train_only)
     ready = current(folder, recipe, parents)

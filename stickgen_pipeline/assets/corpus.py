@@ -67,7 +67,8 @@ def _make_merged(settings: Settings, work: Work) -> None:
     corpora = [Corpus.open(places.canonical(name)) for name in settings.registry]
     merged = merge(corpora, settings.config.curation, work.folder, shards=places.shards, cache=places.measurements,
                    forced=forced_tests(settings.registry, places.raw_of, settings.config.curation.splits),
-                   train_only=_train_only(settings), name=work.key, progress=work.progress, workers=settings.config.pipeline.workers)  # fmt: skip
+                   train_only=_train_only(settings), name=work.key, progress=work.progress, workers=settings.config.pipeline.workers,
+                   skeleton=settings.config.skeleton)  # fmt: skip
     statistics = merge_statistics(merged)
     write_statistics(places.merged_stats, statistics)
     publish_bytes(places.merged_chart, distributions(statistics["scores"], settings.config.curation))
