@@ -6,7 +6,7 @@ Functions give the new texts, or one line that says why the old ones cannot be r
 import re
 
 from stickgen_core.corpus import Clip
-from stickgen_core.sources.recording import Text
+from stickgen_core.sources.recording import Text, TextKind
 
 TOLD = ("caption", "template", "label")
 _SIDES = {"left": "right", "right": "left", "lefthand": "righthand", "righthand": "lefthand", "lefty": "righty", "righty": "lefty",
@@ -73,13 +73,21 @@ def retimed_texts(texts: tuple[Text, ...], tempo: float, least: float) -> tuple[
 def spliced_texts(first: Clip, second: Clip, leave: int, enter: int, fps: float) -> tuple[Text, ...] | str:
     """ "A, then B" for every pair of captions that each tell a whole part."""
     end, start = leave / fps, enter / fps
-    before = [t for t in first.texts if t.kind == "caption" and t.start_s <= 0.5 / fps and t.end_s >= first.frames / fps - 0.5]
-    after = [t for t in second.texts if t.kind == "caption" and t.start_s <= 0.5 / fps and t.end_s >= second.frames / fps - 0.5]
+    before, after = _whole(first, fps), _whole(second, fps)
     if not before or not after:
         return "a part has no caption that tells all of it"
     seconds = end + second.frames / fps - start
-    pairs = {f"{_clause(a.text)}, then {_clause(b.text, subject=False)}" for a, b in zip(before, after, strict=False)}
-    return tuple(Text(pair, 0.0, seconds, "caption") for pair in sorted(pairs))
+    pairs: dict[str, TextKind] = {
+        f"{_clause(a.text)}, then {_clause(b.text, subject=False)}": "caption" if a.kind == b.kind == "caption" else "template"
+        for a, b in zip(before, after, strict=False)
+    }
+    return tuple(Text(pair, 0.0, seconds, pairs[pair]) for pair in sorted(pairs))
+
+
+def _whole(clip: Clip, fps: float) -> list[Text]:
+    """Captions and templates that tell the whole clip, within half a second of its end."""
+    told = (t for t in clip.texts if t.kind in ("caption", "template"))
+    return [t for t in told if t.start_s <= 0.5 / fps and t.end_s >= clip.frames / fps - 0.5]
 
 
 def _clause(text: str, *, subject: bool = True) -> str:
