@@ -87,7 +87,7 @@ def check_sensor(settings: "Settings") -> dg.SensorDefinition:
     )
     def tell_of_failed_checks(context: dg.SensorEvaluationContext) -> dg.SkipReason:
         after = int(context.cursor) if context.cursor else None
-        records = context.instance.get_event_records(
+        records = context.instance.event_log_storage.get_event_records(
             dg.EventRecordsFilter(dg.DagsterEventType.ASSET_CHECK_EVALUATION, after_cursor=after), limit=MOST_EVENTS, ascending=True
         )
         if not records:

@@ -1,0 +1,233 @@
+"""Failures are told, killed runs are buried, a lost database learns again, stale says why, growth is fitted, a bundle is reproduced."""
+
+import http.server
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from types import SimpleNamespace
+
+import dagster as dg
+import pytest
+
+from stickgen_core.errors import StickgenError
+from stickgen_core.records.bundle import read_table
+from stickgen_core.records.bundle_verifier import problems
+from stickgen_core.records.manifest import read_manifest
+from stickgen_core.settings import AlertConfig
+from stickgen_pipeline import alerts, needs
+from stickgen_pipeline.burying import OWNER_TAG, bury_the_dead, is_alive, own_mark
+from stickgen_pipeline.checklist import listed_checks
+from stickgen_pipeline.commands.lineage import is_absent
+from stickgen_pipeline.commands.provenance import bundle_of
+from stickgen_pipeline.commands.reproduce import compare, stages
+from stickgen_pipeline.graph import steps_of
+from stickgen_pipeline.growth import Measured, errors, fit, laws
+from stickgen_pipeline.profile import resolve
+from stickgen_pipeline.reporting import report_history, version_known
+from stickgen_pipeline.staleness import standings
+from stickgen_pipeline.witness import history_of, lineage_of
+
+SILENT = AlertConfig(webhook_variable="", smtp_host="", smtp_port=25, mail_from="", mail_to=())
+
+
+@pytest.fixture
+def webhook():
+    """A listener that remembers what it was told."""
+    told = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            told.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/secret-token", told
+    server.shutdown()
+
+
+def test_by_default_a_failure_reaches_the_log_and_nobody_else(caplog):
+    assert alerts.deliver(SILENT, "run failed", "disk full") == []
+    assert "run failed: disk full" in caplog.text
+
+
+def test_a_webhook_is_told_and_its_address_is_in_no_log(monkeypatch, webhook, caplog):
+    address, told = webhook
+    config = SILENT.model_copy(update={"webhook_variable": "STICKGEN_ALERT_WEBHOOK"})
+    assert alerts.deliver(config, "s", "t") == ["STICKGEN_ALERT_WEBHOOK is not set"]
+    monkeypatch.setenv("STICKGEN_ALERT_WEBHOOK", address)
+    assert alerts.deliver(config, "2 checks failed", "no_leak") == [] and told[0]["subject"] == "2 checks failed"
+    monkeypatch.setenv("STICKGEN_ALERT_WEBHOOK", address.replace("127.0.0.1", "127.0.0.1:1"))
+    assert len(alerts.deliver(config, "s", "t")) == 1
+    assert "secret-token" not in caplog.text
+
+
+def test_failed_checks_are_told_once_with_what_they_stop(monkeypatch):
+    told = []
+    monkeypatch.setattr(alerts, "deliver", lambda config, subject, text: told.append((subject, text)))
+    settings = resolve("test")
+    sensor = alerts.check_sensor(settings)
+    with dg.DagsterInstance.ephemeral() as instance:
+
+        def tick(cursor):
+            context = dg.build_sensor_context(instance=instance, cursor=cursor)
+            sensor(context)
+            return context.cursor
+
+        for name, passed, severity in (("no_leak", False, dg.AssetCheckSeverity.ERROR), ("has_clips", True, dg.AssetCheckSeverity.WARN)):
+            instance.report_runless_asset_event(dg.AssetCheckEvaluation(
+                asset_key=dg.AssetKey(["corpus", "merged"]), check_name=name, passed=passed, severity=severity, description="3 leaks", metadata={},
+            ))  # fmt: skip
+        cursor = tick(None)
+        tick(cursor)
+    assert [subject for subject, _ in told] == ["1 checks failed, 1 of them stop what is downstream"]
+    assert "corpus/merged no_leak (error): 3 leaks" in told[0][1]
+
+
+def test_a_killed_run_is_buried_with_its_pool_slot_and_a_living_one_is_not():
+    @dg.op(pool="gpu")
+    def train():
+        pass
+
+    @dg.job
+    def training():
+        train()
+
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]) as child:
+        import psutil
+
+        mark = f"{child.pid}@{psutil.Process(child.pid).create_time():.2f}"
+        with dg.DagsterInstance.ephemeral() as instance:
+            mine = instance.create_run_for_job(training, tags={OWNER_TAG: own_mark()}, status=dg.DagsterRunStatus.STARTED)
+            dying = instance.create_run_for_job(training, tags={OWNER_TAG: mark}, status=dg.DagsterRunStatus.STARTED)
+            assert is_alive(mark) and bury_the_dead(instance) == []
+            child.send_signal(signal.SIGKILL)
+            child.wait()
+            assert bury_the_dead(instance) == [dying.run_id]
+            assert instance.get_run_by_id(mine.run_id).status == dg.DagsterRunStatus.STARTED
+            assert instance.get_run_by_id(dying.run_id).status == dg.DagsterRunStatus.FAILURE
+            assert bury_the_dead(instance) == []
+
+
+def test_a_number_that_was_used_again_is_not_the_same_process():
+    assert is_alive(own_mark()) and not is_alive(f"{os.getpid()}@1.00") and not is_alive("nonsense")
+
+
+def test_a_new_database_learns_every_version_that_was_ever_published(root):
+    root.build("datasets.synthetic.options.seed=2", only=("raw/synthetic", "canonical/synthetic"))
+    settings = root.settings("datasets.synthetic.options.seed=2")
+    entries, steps = history_of(settings).entries, steps_of(settings)
+    versions = {e.digest for e in entries if e.key == "canonical/synthetic"}
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert report_history(instance, entries, steps) == len({e.name for e in entries})
+        assert version_known(instance, "canonical/synthetic") == read_manifest(steps["canonical/synthetic"].folder).digest
+        seen = instance.fetch_materializations(dg.AssetKey(["canonical", "synthetic"]), limit=10).records
+        assert {record.asset_materialization.tags["dagster/data_version"] for record in seen} == versions and len(versions) == 2
+        assert report_history(instance, entries, steps) == 0
+
+
+def test_stale_says_because_of_what_and_what_a_rebuild_touches_takes_and_writes(pristine):
+    found = standings(pristine.settings("curation.sft.min_quality=0.9"))
+    sft = found["corpus/curated_sft"]
+    assert sft.now.state == "stale" and "code or configuration changed" in sft.now.because
+    assert {"corpus/merged", "corpus/curated_sft", "corpus/embedded_sft", "checkpoint/small_sft"} <= set(sft.touches)
+    assert "canonical/synthetic" not in sft.touches and sft.bytes > 0
+    assert found["canonical/synthetic"].touches == () and found["canonical/synthetic"].hours == 0.0
+    assert found["checkpoint/small_sft"].hours is None, "a training that was never timed has no hours"
+
+
+def test_every_blocking_check_names_what_it_holds_back():
+    for one in listed_checks(resolve("test")):
+        assert one.of and one.check.asks
+        assert one.check.stops != one.holds_back.startswith("nothing: a warning")
+
+
+def test_a_machine_that_is_too_small_fails_and_data_preparation_is_costed(monkeypatch):
+    settings = resolve("full")
+    monkeypatch.setattr(needs, "free_gb", lambda place: (100.0, place))
+    monkeypatch.setattr(needs, "memory_gb", lambda: 8.0)
+    monkeypatch.setattr(needs, "vram_gb", lambda: 12.0)
+    found = {one.name: one for one in needs.findings(settings)}
+    assert found["disk"].state == found["memory"].state == "failed"
+    assert found["gpu, small_pretrain"].state == "ok" and found["gpu, large_pretrain"].state == "note"
+    (disk, *_) = needs.findings(settings, ["checkpoint/small_pretrain"])
+    assert disk.state == "ok" and "0.20 GB" in disk.says
+    hours, usd = needs.cost_of(settings, ["canonical/amass", "checkpoint/medium_pretrain"])
+    assert (hours, usd) == (50.0, 1.5 + 17.5)
+
+
+def test_growth_finds_the_line_and_the_bend_and_takes_noise_for_neither():
+    sizes = [100.0, 200.0, 400.0]
+    line = fit(sizes, [1 + 0.5 * n for n in sizes])
+    assert line.at(1000) == pytest.approx(501) and line.dominant(1000) == "clips" and fit([100, 200], [5, 5]).dominant(1e9) == "fixed"
+    pairs = fit(sizes, [3 + 0.01 * n * n for n in sizes])
+    assert pairs.power == pytest.approx(2) and pairs.at(1000) == pytest.approx(10003, rel=1e-6)
+    assert fit(sizes, [5, 4, 3]).each == 0, "nothing shrinks as a corpus grows"
+    assert fit(sizes, [1, 1.01, 90]).power <= 2
+    with pytest.raises(StickgenError, match="two sizes"):
+        fit([100.0], [1.0])
+
+
+def test_a_prediction_is_checked_at_a_size_it_did_not_see():
+    rows = [Measured("merged", n, 0.1 * n, 50 + n, 2.0 * n) for n in (100, 200, 400)]
+    assert errors(rows, 400)["merged"] == pytest.approx({"seconds": 1.0, "memory_mb": 1.0, "megabytes": 1.0})
+    assert set(laws(rows)["merged"]) == {"seconds", "memory_mb", "megabytes"}
+
+
+@pytest.fixture(scope="module")
+def bundle(pristine, tmp_path_factory):
+    settings = pristine.settings()
+    lineage = lineage_of(settings)
+    return bundle_of(settings, lineage.walk(lineage.find("corpus/embedded_sft")), tmp_path_factory.mktemp("bundle") / "b")
+
+
+def entries_of(folder):
+    return [json.loads((folder / name).read_text()) for name in read_table(folder)["artefacts"]]
+
+
+def test_a_bundle_of_a_real_corpus_holds_and_carries_no_motion(bundle):
+    assert problems(bundle.folder, bundle.root) == []
+    suffixes = {path.suffix for path in bundle.folder.rglob("*") if path.is_file()}
+    assert suffixes <= {".json", ".md", ".tex", ".bib", ".svg", ".lock", ".txt", ".yaml", ".py", ".tsv"}
+    croissant = json.loads((bundle.folder / "croissant" / "corpus.embedded_sft.json").read_text())
+    assert croissant["conformsTo"].endswith("croissant/1.0") and {f["name"] for f in croissant["recordSet"][0]["field"]} >= {
+        "id",
+        "frames",
+        "split",
+    }
+    crate = json.loads((bundle.folder / "ro-crate-metadata.json").read_text())
+    actions = [e for e in crate["@graph"] if e["@type"] == "CreateAction"]
+    assert len(actions) == sum(bool(e["inputs"]) for e in entries_of(bundle.folder)) and all(a["result"] and a["object"] for a in actions)
+    prov = json.loads((bundle.folder / "prov.json").read_text())
+    assert len(prov["entity"]) == len(entries_of(bundle.folder)) and prov["wasDerivedFrom"]
+    assert "\\cite" not in (bundle.folder / "methods.md").read_text() and "\\begin{table}" in (bundle.folder / "methods.tex").read_text()
+    assert "dagster==" in (bundle.folder / "environment" / "base.lock").read_text()
+
+
+def test_a_second_root_reproduces_every_stage_and_another_seed_names_the_first_that_differs(bundle, pristine, tmp_path):
+    entries = entries_of(bundle.folder)
+    wanted = stages(entries, steps_of(pristine.settings()), "canonical/synthetic")
+    assert [e["key"] for e in wanted] == ["raw/synthetic", "canonical/synthetic"]
+    other = type(pristine)(tmp_path / "other", pristine.raw)
+    other.build(only=("raw/synthetic", "canonical/synthetic"))
+    same = list(compare(bundle.folder, wanted, steps_of(other.settings()), 0.01))
+    assert [one.verdict for one in same] == ["equal", "equal"]
+    third = type(pristine)(tmp_path / "third", pristine.raw)
+    third.build("datasets.synthetic.options.seed=9", only=("raw/synthetic", "canonical/synthetic"))
+    found = list(compare(bundle.folder, wanted, steps_of(third.settings()), 0.01))
+    assert [one.verdict for one in found] == ["differs", "differs"] and "its input raw/synthetic differs" in found[1].how
+    lost = list(compare(bundle.folder, stages(entries, steps_of(third.settings()), None), steps_of(third.settings()), 0.01))
+    assert any(one.verdict == "missing" for one in lost)
+
+
+def test_absent_data_sets_are_told_from_present_ones(pristine):
+    entries = SimpleNamespace(all=lineage_of(pristine.settings()).nodes.values()).all
+    absent = {e.key for e in entries if is_absent(e)}
+    assert "raw/amass" in absent and "canonical/amass" in absent and "canonical/synthetic" not in absent
