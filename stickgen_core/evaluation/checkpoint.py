@@ -182,7 +182,7 @@ def _known_rows(
     judge: Judge, items: Items, train: Items, corpus: Corpus, vectors: Vectors, bench: Bench, progress: Progress
 ) -> list[Row]:  # fmt: skip
     """The honesty rows, from the cache where evaluator, clips and settings are the same."""
-    key = digest_json({"rows": 2, "evaluator": judge.evaluator.digest, "corpus": corpus.digest, "config": config_hash(judge.config),
+    key = digest_json({"rows": 3, "evaluator": judge.evaluator.digest, "corpus": corpus.digest, "config": config_hash(judge.config),
                        "scores": config_hash(judge.scores), "lengths": [list(items.frames), sum(train.frames)]})  # fmt: skip
     path = bench.cache / f"{key[:32]}.json" if bench.cache else None
     if path and path.is_file():

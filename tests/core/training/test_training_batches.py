@@ -129,11 +129,17 @@ class Oracle(torch.nn.Module):
 
 
 def test_the_truth_costs_nothing_and_the_mean_costs_one(tmp_path: Path) -> None:
-    corpus, run = swings(tmp_path, count=32), tiny_run("training.batch_size=24", "data.token_budget=1000000")
+    """On all training clips at once, every time counting alike: then the mean motion's error is the data's own variance, exactly."""
+    every = 28
+    corpus = swings(tmp_path, count=32)
+    run = tiny_run(
+        f"training.batch_size={every}", "data.token_budget=1000000", "objective.pose_weighting=uniform", "objective.auxiliary_power=0"
+    )
     statistics = motion_statistics(corpus)
-    batches = Batches(Clips(corpus, "train", WordVectors(64), statistics, run.data, 64), run.objective, 1, 24)
+    batches = Batches(Clips(corpus, "train", WordVectors(64), statistics, run.data, 64), run.objective, 1, every)
     step = batches.step(0, 0, batches.plan(0)[0])
     batch, draws = step.micros[0].batch, step.micros[0].draws
+    assert len(set(batch.clip_ids)) == every == int((corpus.column("split") == "train").sum())
     objective = Objective(run.objective, Normaliser(statistics))
     shown = objective.hidden(conditions_of(batch), draws, torch.tensor([0.0, 1.0, 1.0]))
     sure = torch.nn.functional.one_hot(batch.actions.clamp(min=0), 64).float() * 50
@@ -142,7 +148,17 @@ def test_the_truth_costs_nothing_and_the_mean_costs_one(tmp_path: Path) -> None:
     flat = torch.zeros_like(batch.motion)
     blind = objective.terms(Oracle(flat, batch.physics * 0, sure * 0), target_of(batch, False), shown, draws, step.counts)[0]
     named = dict(zip(TERMS, blind.tolist(), strict=True))
-    assert 0.02 < named["pose"] < 3 and all(value > 0.02 for value in named.values())
+    train = np.flatnonzero(corpus.column("split") == "train")
+    clips = [corpus.arrays(int(row), "motion", "present") for row in train]
+    frames = np.concatenate([relative(clip["motion"].astype(np.float64))[clip["present"]] for clip in clips])
+    # Columns that hardly move are divided by the least spread, so they cost less than one.
+    assert named["pose"] == pytest.approx(float((frames.var(0) / statistics.std**2).mean()), rel=1e-4)
+    assert named["action"] == pytest.approx(1.0, rel=1e-5)
+    # Differences are held against their own root mean square and tempered, which never enlarges a squared error.
+    assert 0.02 < named["temporal"] <= 1 + run.objective.acceleration_share
+    assert 0.02 < named["physics"] <= 1.05
+    heaviest = float(objective.time_weight("diffusion", draws.time).max())
+    assert 0.02 < named["diffusion"] <= heaviest * named["pose"] * (1 + 1e-4)
     hidden = draws.hide_actions
     assert (shown.actions[hidden] == -1).all() and torch.equal(shown.actions[~hidden], batch.actions[~hidden])
 
