@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -40,8 +40,6 @@ def export_pt(
     vectors   text keys -> [n, D]; with it (and a column text_keys) each sample has `embeddings` [n, D] and `embedding` [D]
     rows      positions to export of each corpus, default all; samples come in id order
     """
-    import torch
-
     sources = [corpora] if isinstance(corpora, Corpus) else list(corpora)
     unknown = sorted(set(fields) - set(ALL_FIELDS))
     if unknown:
@@ -64,10 +62,40 @@ def export_pt(
                 progress("export", done, len(chosen))
         # A file object, not a path: torch would put the file's own name into the archive.
         with publishing(path) as temporary, temporary.open("wb") as file:
-            torch.save(samples, file)
+            _save(samples, file)
     publish_text(path.with_name(path.name + ".md5"), f"{_md5(path)}  {path.name}\n")
     write_manifest(path, _export_manifest(sources, path, len(samples), fields))
     return path
+
+
+class _Sink:
+    """A file that remembers why it could not be written: torch tells of a full disk as of a wrong position."""
+
+    def __init__(self, file: BinaryIO):
+        self._file = file
+        self.failed: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        try:
+            return self._file.write(data)
+        except OSError as error:
+            self.failed = error
+            raise
+
+    def flush(self) -> None:
+        self._file.flush()
+
+
+def _save(samples: list[dict[str, Any]], file: BinaryIO) -> None:
+    import torch
+
+    sink = _Sink(file)
+    try:
+        torch.save(samples, sink)
+    except RuntimeError:
+        if sink.failed is not None:
+            raise sink.failed from None
+        raise
 
 
 def _chosen(sources: Sequence[Corpus], rows: Sequence[Sequence[int] | np.ndarray] | None, path: Path) -> list[tuple[Corpus, int]]:

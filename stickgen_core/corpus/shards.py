@@ -182,7 +182,9 @@ class OpenShard:
         except FileNotFoundError:
             raise MissingInput(f"{path}: shard is missing; build the corpus again, or copy the shard back") from None
         except (pa.ArrowInvalid, pa.ArrowException, OSError) as error:
-            raise Corrupt(f"{path}: not a readable shard ({_first_line(error)}); run `stickgen corpus verify --repair`, then build") from None
+            raise Corrupt(
+                f"{path}: not a readable shard ({_first_line(error)}); run `stickgen corpus verify --repair`, then build"
+            ) from None
         if self._reader.schema not in (ARRAY_SCHEMA, TEXT_SCHEMA):
             raise Corrupt(f"{path}: its columns are not those of a shard of this version; run `stickgen corpus verify`")
         self._batches: list[pa.RecordBatch | None] = [None] * count

@@ -102,6 +102,15 @@ def keep_only_tokens(folder: Path, width: int, encoder_digest: str, wanted: set[
     return len(gone)
 
 
+def verify_tokens(folder: Path) -> list[str]:
+    """One line for each shard of an encoder's token states whose bytes are not those of its name."""
+    return [
+        f"{path}: bytes do not match the name"
+        for path in sorted((folder / FOLDER).glob(f"*{SHARD_SUFFIX}"))
+        if digest_file(path) != path.stem
+    ]
+
+
 def _batch(path: Path) -> pa.RecordBatch:
     try:
         with pa.memory_map(str(path)) as source:

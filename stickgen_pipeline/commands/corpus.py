@@ -4,8 +4,10 @@ import argparse
 import json
 import re
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from stickgen_core.corpus import Corpus
 from stickgen_core.corpus.ledger import by_reason
@@ -25,7 +27,7 @@ def _open(settings: Settings, name: str) -> Corpus:
 
 
 def verify(options: argparse.Namespace) -> int:
-    """Recompute every digest of the named corpora, or of all that are there."""
+    """Recompute every digest of the named corpora, or of all that are there, with text vectors and .pt exports."""
     settings = settings_of(options)
     folders = [corpus_folder(settings, name) for name in options.corpus] or [step.folder for step in corpus_steps(steps_of(settings))]
     if not folders:
@@ -34,6 +36,8 @@ def verify(options: argparse.Namespace) -> int:
     for number, folder in enumerate(folders, 1):
         note(f"verifying {number}/{len(folders)} {folder}")
         problems[str(folder)] = verify_folder(folder)
+    if not options.corpus:
+        problems |= _other_problems(settings)
     lines = [f"{folder}: {'; '.join(found) if found else 'every digest holds'}" for folder, found in problems.items()]
     if options.repair:
         moved = set_damaged_aside(folders)
@@ -41,6 +45,32 @@ def verify(options: argparse.Namespace) -> int:
         lines += ["`stickgen build` writes them again"] if moved else []
     answer(options, problems, "\n".join(lines))
     return 1 if any(problems.values()) else 0
+
+
+def _other_problems(settings: Settings) -> dict[str, list[str]]:
+    """What is wrong with text vectors and with exports: their bytes against their names and manifests."""
+    from stickgen_core.corpus.descent import artefacts_below
+    from stickgen_core.corpus.withdrawal import EXPORT_KIND
+    from stickgen_core.records.digests import digest_file
+    from stickgen_core.records.manifest import read_manifest
+    from stickgen_core.text.tokens import verify_tokens
+    from stickgen_core.text.vectors import TextVectors
+
+    found: dict[str, list[str]] = {}
+    for known in artefacts_below([settings.places.data]):
+        if known.kind in ("text_vectors", EXPORT_KIND):
+            note(f"verifying {known.path}")
+        if known.kind == "text_vectors":
+            found[str(known.path)] = [*TextVectors.open(known.path).verify(), *verify_tokens(known.path)]
+        elif known.kind == EXPORT_KIND:
+            files = read_manifest(known.path).files
+            wrong = [
+                name
+                for name, record in files.items()
+                if not (path := known.path.with_name(name)).is_file() or digest_file(path) != record.sha256
+            ]
+            found[str(known.path)] = [f"{name}: missing, or differs from its manifest; export it again" for name in wrong]
+    return found
 
 
 def show(options: argparse.Namespace) -> int:
@@ -60,15 +90,29 @@ def show(options: argparse.Namespace) -> int:
     )
 
 
-def _summary(values: dict[str, object]) -> str:
+def _summary(values: Mapping[str, Any]) -> str:
     sources = values["sources"]
     assert isinstance(sources, dict)
-    columns = ("source", "clips", "frames", "hours", "origins", "captions")
-    rows = [(name, *(found.get(column, 0) for column in columns[1:])) for name, found in sources.items()]
-    total = ("all", *(values.get(column, 0) for column in columns[1:]))
+    columns = ("clips", "frames", "hours", "origins", "captions")
+
+    def row(name: str, found: Mapping[str, Any]) -> tuple[object, ...]:
+        lacking = found.get("missing", {})
+        apart = ", ".join(f"{n} {column}" for column, n in found.get("outliers", {}).items()) or "none"
+        return (
+            name,
+            *(found.get(column, 0) for column in columns),
+            *(lacking.get(what, 0) for what in ("text", "action", "camera")),
+            apart,
+        )
+
+    rows = [row(name, found) for name, found in sources.items()]
+    total = row("all", values)
     dropped = values["dropped"]
     assert isinstance(dropped, dict)
-    lines = [f"{values['folder']}  {values['digest']}", table(columns, [*rows, total])]
+    lines = [
+        f"{values['folder']}  {values['digest']}",
+        table(("source", *columns, "no text", "no action", "no camera", "outliers"), [*rows, total]),
+    ]
     if dropped:
         lines.append("dropped: " + ", ".join(f"{reason} {count}" for reason, count in dropped.items()))
     return "\n".join(lines)

@@ -16,6 +16,7 @@ import pytest
 from bench.clips import random_clip
 from stickgen_core.corpus import Corpus, CorpusConfig, CorpusWriter, LedgerRow, current, union
 from stickgen_core.corpus import folder as folder_module
+from stickgen_core.corpus.export_pt import export_pt
 from stickgen_core.corpus.verify import verify_folder
 from stickgen_core.errors import Corrupt, MissingInput, StickgenError
 from stickgen_core.sources.recording import Text
@@ -261,6 +262,18 @@ def test_a_full_disk_leaves_the_old_corpus_readable(build, small_disk):
         build(numbers=range(200), root=small_disk)
     assert "\n" not in str(full.value)
     assert Corpus.open(small_disk / "a").digest == old.digest and verify_folder(small_disk / "a") == []
+    no_leftovers(small_disk)
+
+
+def test_an_export_to_a_full_disk_says_so_and_leaves_the_old_file(build, small_disk, tmp_path):
+    """torch tells of it as of an unexpected position."""
+    pytest.importorskip("torch")
+    target = small_disk / "x.pt"
+    export_pt(build(numbers=range(3)), target)
+    before = target.read_bytes()
+    with pytest.raises(StickgenError, match="disk is full|No space left") as full:
+        export_pt(build("b", numbers=range(300)), target)
+    assert "\n" not in str(full.value) and target.read_bytes() == before
     no_leftovers(small_disk)
 
 
