@@ -37,7 +37,7 @@ PLAUSIBLE_UNIT_M = (1e-4, 10.0)
 KIT_LISTS = ("amass-path2kitml.json", "kitml.json", "kitml/annotations.json")
 
 
-def _origins(raw: Path, paths: Sequence[str]) -> dict[str, str]:
+def origins_listed(raw: Path, paths: Sequence[str]) -> dict[str, str]:
     """Id -> the AMASS recording it was cut from, as `index.csv` (HumanML3D) or a list of AMASS paths (KIT-ML) says."""
     found = {}
     for file in matching(paths, "index.csv"):
@@ -91,7 +91,7 @@ class HumanMl3dReader:
         paths = list(walk(raw))
         motions = {Path(file).stem: file for kind in ("new_joint_vecs", "new_joints") for file in matching(paths, f"{kind}/*.npy")}
         texts = {Path(file).stem: file for file in matching(paths, "texts/*.txt")}
-        split_of, origins = listed(raw, paths, self.spec.splits), _origins(raw, paths)
+        split_of, origins = listed(raw, paths, self.spec.splits), origins_listed(raw, paths)
         units, skipped = [], []
         for key, file in sorted(motions.items()):
             original = key.removeprefix("M")

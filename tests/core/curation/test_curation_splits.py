@@ -58,6 +58,18 @@ def test_lists_in_a_folder_without_motions_name_the_recordings_they_were_cut_fro
     assert found == {amass_origin("CMU/01/01_04_poses.npz"): "humanml3d", "humanml3d/000009": "humanml3d"}
 
 
+def test_kit_ids_force_the_amass_recordings_that_a_list_names(tmp_path):
+    """KIT-ML's test ids reach AMASS and BABEL by origin, whether or not KIT-ML's own motions are there."""
+    (tmp_path / "kit_ml").mkdir()
+    (tmp_path / "kit_ml" / "test.txt").write_text("00017\n00018\n")
+    (tmp_path / "kit_ml" / "kitml.json").write_text(json.dumps({"00017": {"path": "KIT/3/bend_left01_poses"}, "00019": {"path": "x/y/z"}}))
+    found = forced_tests({"kit_ml": None}, lambda name: tmp_path / name, CONFIG)
+    recording = amass_origin("KIT/3/bend_left01_poses.npz")
+    assert found == {recording: "kit_ml", "kit_ml/00018": "kit_ml"}
+    rows = [("amass", recording, None, {}), ("babel", recording, "train", {}), ("amass", "another", None, {})]
+    assert splits(rows, forced=found)[:2] == ["test", "test"]
+
+
 def test_test_wins_over_val_and_val_over_the_hash():
     assert set(splits([("a", "o", "val", {}), ("b", "o", "test", {}), ("c", "o", None, {})])) == {"test"}
     assert set(splits([("a", "o", "val", {}), ("b", "o", "train", {})])) == {"val"}
