@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from stickgen_core.records.digests import digest_json
-from stickgen_pipeline.steps import Steps
+from stickgen_core.records.manifest import find_manifest
+from stickgen_pipeline.steps import Step, Steps
 
 if TYPE_CHECKING:
     from stickgen_core.settings import Settings
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 C = dg.AutomationCondition
 
 DATA_GROUPS = ("raw", "canonical", "corpus")
+NO_INVENTORY = "no inventory"
 
 _new_content = (
     C.missing().newly_true() | C.code_version_changed() | C.any_deps_match(C.data_version_changed()).with_label("any_deps_content_changed")
@@ -50,7 +52,7 @@ def rebuild_sensor(interval_s: int) -> dg.AutomationConditionSensorDefinition:
 
 def raw_sensor(steps: Steps, interval_s: int) -> dg.SensorDefinition:
     """Looks at names, sizes and times of raw files only; the inventory asset reads the bytes."""
-    watched = {key: step.observe for key, step in steps.items() if step.group == "raw" and step.observe is not None}
+    watched = {key: step for key, step in steps.items() if step.group == "raw" and step.observe is not None}
 
     @dg.sensor(
         name="raw_files_changed",
@@ -60,20 +62,34 @@ def raw_sensor(steps: Steps, interval_s: int) -> dg.SensorDefinition:
         description="Takes a new inventory of a data set whose folder changed.",
     )
     def raw_files_changed(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
-        known: Mapping[str, str] = json.loads(context.cursor) if context.cursor else {}
-        now = {key: observe() for key, observe in watched.items()}
-        changed = [key for key, signature in now.items() if known.get(key) != signature]
-        context.update_cursor(json.dumps(now))
+        cursor = json.loads(context.cursor) if context.cursor else {"seen": {}, "requests": 0}
+        known: Mapping[str, str] = cursor["seen"]
+        now = {key: _signature(step) for key, step in watched.items()}
+        changed = [key for key, step in watched.items() if known.get(key) != now[key] and not _just_taken(step, known.get(key))]
+        requests = cursor["requests"] + bool(changed)
+        context.update_cursor(json.dumps({"seen": now, "requests": requests}))
         if not changed:
             yield dg.SkipReason(f"nothing changed in {len(watched)} folders")
             return
         yield dg.RunRequest(
-            run_key=digest_json([changed, now])[:16],
+            # Numbered: a disk that goes and comes and goes again is in a state that was asked for before.
+            run_key=digest_json([changed, now, requests])[:16],
             asset_selection=[dg.AssetKey(key.split("/")) for key in changed],
             tags={"stickgen/because": "raw files changed"},
         )
 
     return raw_files_changed
+
+
+def _signature(step: Step) -> str:
+    """Files by name, size and time. An inventory that a person had forgotten (`stickgen datasets remove`) is a change although no file moved."""
+    return step.recipe() if find_manifest(step.folder) is not None else NO_INVENTORY
+
+
+def _just_taken(step: Step, known: str | None) -> bool:
+    """The inventory that the last request asked for is there and is of these files."""
+    manifest = find_manifest(step.folder)
+    return known == NO_INVENTORY and manifest is not None and manifest.recipe == step.recipe()
 
 
 def registry_sensor(folder: Path, interval_s: int, url: str) -> dg.SensorDefinition:

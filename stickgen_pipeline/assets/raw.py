@@ -48,7 +48,7 @@ def _nothing_vanished(spec: SourceSpec, raw: Path, manifest: Manifest, folder: P
         return Verdict(True, f"{total} files as recorded", measured)
     text = (
         f"{len(lost)} of {total} files are gone from {raw} (first: {lost[0]}); an unmounted disk? "
-        f"What was made from them is kept. If they are meant to be gone: `stickgen datasets accept {spec.name}`"
+        f"What was made from them is kept. If they are meant to be gone: `stickgen datasets {'remove' if len(lost) == total else 'accept'} {spec.name}`"
     )
     return Verdict(False, text, measured)
 

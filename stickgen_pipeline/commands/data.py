@@ -116,6 +116,18 @@ def accept(options: argparse.Namespace) -> int:
     )
 
 
+def remove(options: argparse.Namespace) -> int:
+    """Say that a data set is meant to be gone: the next build makes it absent, and everything made of it follows."""
+    settings = settings_of(options)
+    spec = _spec(settings, options.name)
+    raw = settings.places.raw_of(spec.name)
+    if raw.is_dir() and any(path.is_file() for path in raw.rglob("*")):
+        raise MissingInput(f"{raw}: its files are still there; move them away first (this command never touches raw files)")
+    had = inventory.accept(settings.places.inventory(spec.name))
+    return answer(options, {"removed": options.name, "forgotten": had},
+                  f"{options.name}: meant to be gone; `stickgen build` makes its corpus absent and what was made of it follows (it had {had})")  # fmt: skip
+
+
 def fetch(options: argparse.Namespace) -> int:
     """Download what may be downloaded, check it, and show its licence."""
     settings = settings_of(options)

@@ -11,6 +11,7 @@ import pytest
 from stickgen_core.records.digests import digest_json
 from stickgen_core.records.manifest import Manifest, write_manifest
 from stickgen_pipeline.assets.factory import asset_of
+from stickgen_pipeline.automation import raw_sensor
 from stickgen_pipeline.compute.worker import WorkerProcess
 from stickgen_pipeline.resources import Bench
 from stickgen_pipeline.steps import Costs, Step, Work
@@ -224,3 +225,32 @@ def test_one_run_over_everything_stops_early_too(world: World) -> None:
     world.write_raw("beat", " walk ")
     world.run()
     assert world.made == ["raw/beat", "canonical/beat", "checkpoint/small_pretrain"]  # the last one was never built before
+
+
+def test_the_raw_sensor_asks_again_each_time_a_disk_goes_and_comes(tmp_path: Path) -> None:
+    """Unmounted, mounted, unmounted: the third state was seen before and must be asked for all the same; forgetting is a change too."""
+    world = World(tmp_path)
+    sensor = raw_sensor(world.steps(), 5)
+
+    def tick(cursor: str | None) -> tuple[list[dg.RunRequest], str]:
+        context = dg.build_sensor_context(cursor=cursor)
+        found = [one for one in sensor(context) if isinstance(one, dg.RunRequest)]
+        return found, context.cursor
+
+    keys = []
+    requests, cursor = tick(None)
+    assert {key.to_user_string() for key in requests[0].asset_selection} == {"raw/amass", "raw/beat"}
+    assert tick(cursor)[0] == [], "asked, but the run has not ended"
+    world.scan()
+    requests, cursor = tick(cursor)
+    assert requests == [], "the inventory that was asked for is there"
+    for text in ("walk", "gone", "walk", "gone"):
+        world.write_raw("beat", text)
+        requests, cursor = tick(cursor)
+        keys += [one.run_key for one in requests]
+        world.scan()
+        assert tick(cursor)[0] == []
+    assert len(keys) == len(set(keys)) == 3
+    (tmp_path / "built" / "raw" / "amass" / "manifest.json").unlink()
+    requests, cursor = tick(cursor)
+    assert [key.to_user_string() for one in requests for key in one.asset_selection] == ["raw/amass"]

@@ -107,13 +107,14 @@ def test_a_vanished_data_set_blocks_and_keeps_what_was_made_of_it(tmp_path):
     kept = (raw / "humanoid3d_stand.txt").read_bytes()
     (raw / "humanoid3d_stand.txt").unlink()
     done = machine.run("build", "raw/deepmimic")
-    assert done.returncode == 1 and "1 of 1 files are gone" in done.stderr and "datasets accept deepmimic" in done.stderr
+    assert done.returncode == 1 and "1 of 1 files are gone" in done.stderr and "datasets remove deepmimic" in done.stderr
     assert machine.digests()["raw/deepmimic"] == before
     (raw / "humanoid3d_stand.txt").write_bytes(kept)
     machine.build("raw/deepmimic")
     assert machine.digests()["raw/deepmimic"] == before
+    assert "files are still there" in machine.run("datasets", "remove", "deepmimic").stderr
     (raw / "humanoid3d_stand.txt").unlink()
-    assert machine.run("datasets", "accept", "deepmimic").returncode == 0
+    assert machine.run("datasets", "remove", "deepmimic").returncode == 0
     machine.build("raw/deepmimic")
     assert machine.digests()["raw/deepmimic"] != before
 
