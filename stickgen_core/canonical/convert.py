@@ -30,6 +30,8 @@ from stickgen_core.sources.readers import reader_for
 from stickgen_core.sources.registry import SourceSpec
 
 Progress = Callable[[str, int, int], None]
+# Files of a part: publishing one costs as much as a few dozen short clips, and a kill costs at most the parts in flight.
+UNITS_PER_PART = 256
 # Labels without an action that a manifest names; all of them are counted.
 MOST_LABELS = 200
 # Raise when the meaning of a clip changes: every corpus is then converted again.
@@ -56,7 +58,7 @@ def _outside(reader: Reader, raw: Path) -> str:
 
 def convert(
     spec: SourceSpec, raw: Path, folder: Path, *, shards: Path, config: CanonicalConfig, skeleton: SkeletonConfig,
-    parents: Mapping[str, str] | None = None, workers: int = 1, progress: Progress | None = None, units_per_part: int = 64,
+    parents: Mapping[str, str] | None = None, workers: int = 1, progress: Progress | None = None, units_per_part: int = UNITS_PER_PART,
     limit: int | None = None,
 ) -> Corpus:  # fmt: skip
     """Publish `canonical/<name>` at a folder.

@@ -1,6 +1,6 @@
 """A part: the outcome of a few units, published as a small corpus in the shared pool. Parts are the journal of a conversion.
 
-A kill costs the units of the parts in flight, which are few: a part takes a second or so. What a finished part says of a unit holds for as long as the unit's files
+A kill costs the units of the parts in flight, one a worker: at most 256 files or 64 MB, about a second of work. What a finished part says of a unit holds for as long as the unit's files
 and the recipe stay the same, whoever else came or went.
 """
 

@@ -31,6 +31,8 @@ def physics(motion: Any, fps: float, layout: StickLayout | None = None) -> Any:
 
 def physics_where_present(motion: np.ndarray, present: np.ndarray, fps: float, layout: StickLayout | None = None) -> np.ndarray:
     """[T, A, W], [T, A] -> [T, A, 6]: each unbroken stay of a person is differentiated by itself, absence is 0."""
+    if present.all():
+        return physics(motion, fps, layout)
     result = np.zeros((*motion.shape[:2], len(PHYSICS_NAMES)), dtype=motion.dtype)
     for actor in range(motion.shape[1]):
         edges = np.flatnonzero(np.diff(np.concatenate([[0], present[:, actor].astype(np.int8), [0]])))
