@@ -9,6 +9,8 @@ from typing import Any
 from stickgen_pipeline.commands.common import note, settings_of
 from stickgen_pipeline.commands.generate import action_names, load_generator
 
+WARM_UP = "a person stands"
+
 
 def serve(options: argparse.Namespace) -> int:
     """Load the checkpoint first: without one there is nothing to listen for."""
@@ -39,5 +41,5 @@ def serve(options: argparse.Namespace) -> int:
 
 
 def _warm(generator: Any) -> None:
-    """The first draw pays for allocations; no visitor should."""
-    generator.generate("", seconds=generator.config.min_seconds, diffusion_steps=1)
+    """The first text reads the encoder's weights and the first draw pays for allocations; no visitor should."""
+    generator.generate(WARM_UP, seconds=generator.config.min_seconds, diffusion_steps=1)
