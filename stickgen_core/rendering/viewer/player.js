@@ -5,6 +5,8 @@
   const TABLES = __TABLES__;
   const { chains: CHAINS, expressions: FACES, openings: OPENING, hands: HANDS, sizes: SIZE } = TABLES;
   const FINGERS = TABLES.finger_angles_deg.map((d) => (d * Math.PI) / 180);
+  /* How slowly a camera follows, room round the points for strokes and hands, and the eye's distance in visible heights. */
+  const FOLLOW_S = 0.5, ROOM_M = 0.2, EYE_AWAY = 1.6;
   const INKS = {
     light: [["#263238", "#1565c0", "#c62828"], ["#3e2723", "#00796b", "#ef6c00"], ["#311b92", "#6838b7", "#ad145c"], ["#1b5e20", "#558b2f", "#00838f"]],
     dark: [["#e6edf1", "#64b5f6", "#ef7a7a"], ["#efdcd3", "#4dd0b8", "#ffb066"], ["#d9ccff", "#b39ddb", "#f48fb1"], ["#cfe8cf", "#aed581", "#4dd0e1"]],
@@ -50,13 +52,29 @@
       const travel = this.points(this.frames - 1, actor, false).get("pelvis")[0] - this.points(0, actor, false).get("pelvis")[0];
       return [Math.sqrt(1 - toward * toward) * Math.tanh(travel / this.seconds / 0.3), 0, toward];
     }
-    bounds(solid) {
-      const low = [Infinity, Infinity, Infinity], high = [-Infinity, -Infinity, -Infinity];
-      for (let frame = 0; frame < this.frames; frame += 2) for (let actor = 0; actor < this.actors; actor++) {
-        if (!this.present(frame, actor)) continue;
-        for (const p of this.points(frame, actor, solid).values()) for (let n = 0; n < 3; n++) { low[n] = Math.min(low[n], p[n]); high[n] = Math.max(high[n], p[n]); }
+    /* Where a camera has to be: over the whole way, or following when that would show the figure too small. Nothing ever leaves the picture. */
+    framing(solid) {
+      const frames = [];
+      let low = [Infinity, Infinity, Infinity], high = [-Infinity, -Infinity, -Infinity];
+      for (let frame = 0; frame < this.frames; frame++) {
+        const found = { points: [], low: [Infinity, Infinity, Infinity], high: [-Infinity, -Infinity, -Infinity] };
+        for (let actor = 0; actor < this.actors; actor++) if (this.present(frame, actor)) found.points.push(...this.points(frame, actor, solid).values());
+        for (const p of found.points) for (let n = 0; n < 3; n++) { found.low[n] = Math.min(found.low[n], p[n]); found.high[n] = Math.max(found.high[n], p[n]); }
+        low = low.map((x, n) => Math.min(x, found.low[n]));
+        high = high.map((x, n) => Math.max(x, found.high[n]));
+        frames.push(found);
       }
-      return low[0] <= high[0] ? [low, high] : [[-1, 0, -1], [1, 2, 1]];
+      if (low[0] > high[0]) { low = [-1, 0, -1]; high = [1, 2, 1]; }
+      const middle = low.map((x, n) => (x + high[n]) / 2), seen = frames.filter((f) => f.points.length);
+      const tall = seen.map((f) => f.high[1] - f.low[1]).sort((a, b) => a - b)[seen.length >> 1] || 2;
+      const reach = (centres) => frames.reduce((most, f, n) => f.points.reduce((m, p) => Math.max(m, Math.hypot(p[0] - centres[n][0], p[2] - centres[n][2])), most), 0);
+      const still = frames.map(() => middle), whole = { low, high, centres: still, reach: reach(still), half: (high[1] - low[1]) / 2, tall };
+      const span = Math.round(FOLLOW_S * this.fps), own = frames.map((f) => (f.points.length ? [(f.low[0] + f.high[0]) / 2, (f.low[2] + f.high[2]) / 2] : null));
+      const centres = own.map((_, n) => {
+        const near = own.slice(Math.max(0, n - span), n + span + 1).filter(Boolean);
+        return near.length ? [near.reduce((s, c) => s + c[0], 0) / near.length, middle[1], near.reduce((s, c) => s + c[1], 0) / near.length] : middle;
+      });
+      return { whole, followed: { ...whole, centres, reach: reach(centres) } };
     }
     caption(second) { return (this.doc.captions || []).filter((c) => c.start_s <= second && second < c.end_s).map((c) => c.text).join(" · "); }
   }
@@ -94,7 +112,7 @@
       this.text = make("span");
       const { id, source } = motion.doc.meta;
       this.element = make("figure", { className: "sg-view" }, this.canvas, make("figcaption", {}, this.text, make("small", { textContent: source ? `${id} · ${source}` : id })));
-      this.box = { true: motion.bounds(true), false: motion.bounds(false) };
+      this.frames = { true: motion.framing(true), false: motion.framing(false) };
       this.canvas.addEventListener("pointerdown", (e) => { this.grabbed = [e.clientX, e.clientY]; this.canvas.setPointerCapture(e.pointerId); });
       this.canvas.addEventListener("pointermove", (e) => {
         if (!this.grabbed) return;
@@ -109,23 +127,13 @@
     camera(solid, frame) {
       const { azimuth, elevation, zoom } = this.player, a = solid ? azimuth : 0, e = solid ? elevation : 0;
       const right = [Math.cos(a), 0, Math.sin(a)], toward = [-Math.sin(a) * Math.cos(e), Math.sin(e), Math.cos(a) * Math.cos(e)];
-      const up = cross(toward, right), [low, high] = this.box[solid], { width, height } = this.canvas;
-      let centre = low.map((x, n) => (x + high[n]) / 2), tall = high[1] - low[1] + 0.4;
-      const across = solid ? Math.hypot(high[0] - low[0], high[2] - low[2]) : high[0] - low[0];
-      const whole = Math.max(tall, ((across + 0.4) * height) / width);
-      let visible = whole * 1.12;
-      if (tall / visible < 0.45) {
-        const middle = [0, 0, 0];
-        let seen = 0;
-        for (let f = Math.max(0, frame - 12); f <= Math.min(this.motion.frames - 1, frame + 12); f++) for (let n = 0; n < this.motion.actors; n++) {
-          if (!this.motion.present(f, n)) continue;
-          const p = this.motion.points(f, n, solid).get("pelvis");
-          for (let k = 0; k < 3; k++) middle[k] += p[k];
-          seen += 1;
-        }
-        if (seen && this.motion.actors === 1) { centre = [middle[0] / seen, centre[1], middle[2] / seen]; visible = tall * 1.5; }
-      }
-      const scale = (height / visible) * zoom, away = (visible / zoom) * 1.6;
+      const up = cross(toward, right), { width, height } = this.canvas, { whole, followed } = this.frames[solid];
+      const needed = ({ reach, half }) => {
+        const upright = half * Math.cos(e) + (solid ? reach * Math.abs(Math.sin(e)) : 0) + ROOM_M, across = reach + ROOM_M;
+        return Math.max(2 * upright, (2 * across * height) / width) * 1.12 + (solid ? across / EYE_AWAY : 0);
+      };
+      const chosen = whole.tall / needed(whole) < 0.45 ? followed : whole, visible = needed(chosen), centre = chosen.centres[frame];
+      const scale = (height / visible) * zoom, away = (visible / zoom) * EYE_AWAY;
       return { right, up, toward, look: (p) => {
         const r = sub(p, centre), depth = dot(r, toward), s = solid ? (scale * away) / Math.max(away - depth, 0.1 * away) : scale;
         return { x: width / 2 + dot(r, right) * s, y: height / 2 - dot(r, up) * s, depth, scale: s };
@@ -159,7 +167,7 @@
       if (this.text.textContent !== caption) this.text.textContent = caption;
     }
     ground(ctx, camera, solid, colour) {
-      const [low, high] = this.box[solid], lines = [];
+      const { low, high } = this.frames[solid].whole, lines = [];
       const x0 = Math.floor(low[0]) - 3, x1 = Math.ceil(high[0]) + 3, z0 = Math.floor(low[2]) - 3, z1 = Math.ceil(high[2]) + 3;
       if (solid) {
         for (let x = x0; x <= x1; x++) for (let z = z0; z < z1; z++) lines.push([[x, 0, z], [x, 0, z + 1]]);

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from stickgen_core.rendering import RenderingConfig, figure, moods
+from stickgen_core.rendering import RenderingConfig, figure, moods, scene_of_motion
 from stickgen_core.rendering.moods import Mood, face_track, hand_track
 from stickgen_core.rendering.pictures import still
 from stickgen_core.rendering.styles import STYLES
 from stickgen_core.rendering.viewer import drawing_tables, player_script, viewer_html
-from tests.core.rendering.rendering_people import scene
+from stickgen_core.skeleton import stick_layout, sticks
+from tests.core.rendering.rendering_people import FPS, scene, walker
 from tests.pipeline.devtools import browser, chromium
 
 CONFIG = RenderingConfig()
@@ -28,12 +29,20 @@ def test_the_players_tables_are_the_renderers_own():
         assert player_script().count(word) == 1, "a table stands in the script a second time"
 
 
+def far():
+    """Those whom a camera may lose: one who runs fast, one who crawls, two who part."""
+    lying = walker(60) @ np.array([[1, 0, 0], [0, 0, 1], [0, -1, 0]], float) + [0, 0.4, 0]
+    parting = np.concatenate([walker(60, speed=2.0), walker(60, speed=-2.0)], axis=1)
+    for bodies in (walker(60, speed=6.0), lying, parting):
+        yield scene_of_motion(sticks(bodies, stick_layout("stick20"), 45.0), FPS, "far", joints=bodies)
+
+
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
     if not chromium():
         pytest.skip("no Chromium on this machine")
     folder = tmp_path_factory.mktemp("viewer")
-    motions = [scene(50, caption="a person walks and waves"), scene(40, caption="a person stands", speed=0.0)]
+    motions = [scene(50, caption="a person walks and waves"), scene(40, caption="a person stands", speed=0.0), *far()]
     (folder / "page.html").write_text(viewer_html(motions, "two motions"))
     with browser(folder / "profile", 1000, 900) as found:
         found.scheme("light")
@@ -62,6 +71,30 @@ def test_it_plays_steps_turns_compares_and_complains_of_nothing(page):
     assert page.run("document.querySelectorAll('.sg-view').length") == 2
     assert "a person stands" in page.text()
     assert page.complaints == []
+
+
+@pytest.mark.browser
+def test_no_figure_ever_leaves_the_canvas_wherever_the_viewer_stands(page):
+    script = f"""(() => {{ const p = {PLAYER}; let worst = Infinity, large = 0;
+      for (let n = 0; n < p.motions.length; n++) for (const solid of [true, false]) {{
+        p.show([n]); p.solid = solid; p.zoom = 1;
+        const [view] = p.views, motion = view.motion, {{ width, height }} = view.canvas;
+        for (const azimuth of [0, 0.6, 1.6, 3, 5]) for (const elevation of [-0.3, 0.2, 1.4]) {{
+          Object.assign(p, {{ azimuth, elevation }});
+          let low = Infinity, high = -Infinity;
+          for (let f = 0; f < motion.frames; f++) {{
+            const camera = view.camera(solid, f);
+            for (let a = 0; a < motion.actors; a++) for (const point of motion.points(f, a, solid).values()) {{
+              const at = camera.look(point);
+              worst = Math.min(worst, at.x, at.y, width - at.x, height - at.y);
+              if (!f) {{ low = Math.min(low, at.y); high = Math.max(high, at.y); }}
+            }} }}
+          if (n === 2) large = Math.max(large, (high - low) / height);
+        }} }}
+      return [worst, large]; }})()"""
+    worst, large = page.run(script)
+    assert worst > 5, "pixels between a joint and the border"
+    assert large > 0.35, "a fast runner is followed, not shown from afar"
 
 
 def mask_of(picture, colour):
