@@ -3,7 +3,6 @@
 Only the span in which to look comes from the scene. A fact that cannot be measured for a move is left out, never guessed.
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -317,27 +316,3 @@ def rest_of(acts: Iterable[Act], moves: Catalogue) -> np.ndarray:
     """[3] where a left hand rests below a gesture, in arm lengths from its shoulder: hanging, or as the seat has it."""
     seat = next((moves.postures[act.move].pose for act in acts if act.kind == "hold"), {})
     return np.array(seat.get("both_hand", (0.11, -0.962, 0.06)))
-
-
-_WORDS: dict[str, dict[str, Any]] = {
-    "count": {"once": 1, "one time": 1, "twice": 2, "two times": 2, "three times": 3, "thrice": 3, "four times": 4, "five times": 5, "six times": 6},
-    "tempo": {
-        "slowly": "slow", "slow pace": "slow", "unhurriedly": "slow", "slow motion": "slow", "at leisure": "slow", "without haste": "slow",
-        "quickly": "fast", "rapidly": "fast", "swiftly": "fast", "hastily": "fast", "in a hurry": "fast", "briskly": "fast", "quick pace": "fast",
-        "normal pace": "normal", "steadily": "normal",
-    },
-}  # fmt: skip
-
-
-def claims(text: str) -> dict[str, Any]:
-    """What a caption of a single act claims: side, count and speed class, read from its words alone."""
-    text = text.lower()
-    found: dict[str, Any] = {}
-    sides = set(re.findall(r"\b(left|right)\b", text.split(", the camera")[0].split(", while the view")[0]))
-    if len(sides) == 1:
-        found["side"] = sides.pop()
-    for fact, words in _WORDS.items():
-        for word, value in words.items():
-            if re.search(rf"\b{word}\b", text):
-                found[fact] = value
-    return found
