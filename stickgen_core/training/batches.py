@@ -50,7 +50,7 @@ class Micro:
 
 @dataclass(frozen=True)
 class Step:
-    """One optimiser step: its micro-batches for this process, the counts of the whole step, its clips, its useful share."""
+    """One optimiser step: its micro-batches for this process; the counts, the clips and the padded tokens of the whole step."""
 
     epoch: int
     index: int
@@ -142,7 +142,10 @@ class Batches:
             counts = counts + clip_counts(a["present"], a["actions"], hides)
         parts = micro_batches(clips.frames[positions], clips.actors[positions], clips.data.token_budget)
         micros = [self._micro(epoch, positions[part], part) for part in parts[self.rank :: self.world]]
-        padded = sum(m.batch.valid.numel() for m in micros)
+        multiple = clips.data.pad_to_multiple
+        padded = sum(
+            len(p) * -(-int(clips.frames[positions[p]].max()) // multiple) * multiple * int(clips.actors[positions[p]].max()) for p in parts
+        )
         return Step(epoch, index, tuple(micros), counts, tuple(clips.id(int(p)) for p in positions), padded)
 
     def _micro(self, epoch: int, positions: np.ndarray, places: np.ndarray) -> Micro:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from stickgen_core.config import Section, config_hash, parse_override, read_yaml
+from stickgen_core.config import Section, parse_override, read_yaml
 from stickgen_core.config.loader import merge
 from stickgen_core.errors import ConfigError
 from stickgen_core.model.config import LoraConfig, ModelConfig, ObjectiveConfig, SamplerConfig
@@ -141,19 +141,27 @@ class RunConfig(Section):
         return f"{self.variant}_{self.stage}"
 
     @property
+    def decisive(self) -> dict[str, Any]:
+        """Every value that can change the weights: all but MACHINE_KEYS."""
+        values = self.model_dump(mode="json")
+        for section, keys in MACHINE_KEYS.items():
+            for key in keys:
+                values[section].pop(key)
+        return values
+
+    @property
     def hash(self) -> str:
-        return config_hash(self)
+        """The same on every machine: what is compared when a run is repeated elsewhere."""
+        from stickgen_core.records.digests import digest_json
+
+        return digest_json(self.decisive)
 
     @property
     def recipe(self) -> str:
         """Digest of the code version and every value that can change the weights."""
         from stickgen_core.records.digests import digest_json
 
-        values = self.model_dump(mode="json")
-        for section, keys in MACHINE_KEYS.items():
-            for key in keys:
-                values[section].pop(key)
-        return digest_json({"training": TRAINING_VERSION, "config": values})
+        return digest_json({"training": TRAINING_VERSION, "config": self.decisive})
 
     @property
     def parent_stage(self) -> Stage | None:

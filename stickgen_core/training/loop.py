@@ -162,7 +162,7 @@ class Training:
         per_epoch = self.batches.steps_per_epoch
         last = self.total if max_steps is None else min(self.total, self.step + max_steps)
         steps = self.batches.prefetched(self.step // per_epoch, self.step % per_epoch, t.num_workers, t.prefetch_factor)
-        self.clock = Clock(Work.of(self.model), matmul_peak(machine.device), machine.device)
+        self.clock = Clock(Work.of(self.model), matmul_peak(machine.device) * machine.world, machine.device)
         self.model.train()
         while self.step < last:
             waited = time.perf_counter()

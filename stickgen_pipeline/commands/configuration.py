@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from stickgen_core.config import config_hash, dump_yaml
 from stickgen_core.errors import ConfigError
 from stickgen_core.settings import PROFILES, Config, Settings
-from stickgen_core.training.config import STAGES, VARIANTS
+from stickgen_core.training.config import STAGES, VARIANTS, RunConfig
 from stickgen_pipeline.commands.common import answer, settings_of, table
 from stickgen_pipeline.profile import resolve, run_of
 
@@ -33,7 +33,8 @@ def show(options: argparse.Namespace) -> int:
 
 
 def digest(options: argparse.Namespace) -> int:
-    found = config_hash(chosen(settings_of(options), options.section))
+    section = chosen(settings_of(options), options.section)
+    found = section.hash if isinstance(section, RunConfig) else config_hash(section)
     return answer(options, {"hash": found}, found)
 
 

@@ -137,3 +137,10 @@ def test_loaded_weights_are_those_of_the_average_not_of_the_last_step(tmp_path: 
     name = "pose_decoder.3.weight"
     loaded = checkpoints.load_model(done.folder)[0].state_dict()[name]
     assert torch.equal(loaded, payload["ema"][name]) and not np.allclose(loaded, payload["model_state_dict"][name])
+
+
+def test_the_hash_of_a_run_is_the_same_on_another_machine() -> None:
+    here = tiny_run()
+    there = tiny_run("training.threads=7", "training.num_workers=3", "training.resume_from=elsewhere", "data.parallax_root=/mnt/views")
+    assert there.hash == here.hash and there.recipe == here.recipe
+    assert tiny_run("training.learning_rate=0.5").hash != here.hash and tiny_run("data.token_budget=99").hash != here.hash
