@@ -1,6 +1,9 @@
 """Every reader beside damaged files of its own format: each is quarantined with its reason, and the good recording still converts."""
 
+import os
+import pickle
 import shutil
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -77,3 +80,53 @@ def test_damaged_files_of_every_format_are_quarantined(tmp_path: Path, name: str
 def converted(root: Path, spec: SourceSpec) -> str:
     folder = root / spec.name
     return convert(spec, folder, root / "whole", shards=root / "shards", config=CanonicalConfig(), skeleton=SkeletonConfig()).digest
+
+
+class _Hostile:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.system, ("touch pwned",)
+
+
+@pytest.mark.parametrize("name", ["aistpp", "interhuman"])
+def test_a_hostile_pickle_among_good_ones_is_named_and_never_run(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    place = {"aistpp": "motions/gPO_sBM_cAll_d05_mPO0_ch02.pkl", "interhuman": "motions/9.pkl"}[name]
+    native.write_aistpp(tmp_path) if name == "aistpp" else native.write_interhuman(tmp_path, pickled=True)
+    target = tmp_path / name / place
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(pickle.dumps({"smpl_poses": _Hostile(), "person1": _Hostile()}))
+    corpus = convert(
+        REGISTRY[name], tmp_path / name, tmp_path / "out", shards=tmp_path / "shards", config=CanonicalConfig(), skeleton=SkeletonConfig()
+    )
+    rows = [row for row in corpus.ledger().to_pylist() if row["stage"] == "read"]
+    assert [(row["reason"], row["file"]) for row in rows] == [("hostile_pickle", place)] and "system" in rows[0]["detail"]
+    assert len(corpus) == 1 and not (tmp_path / "pwned").exists()
+
+
+def test_an_archive_that_unpacks_to_too_much_is_a_bomb_and_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from stickgen_core.sources import files
+
+    native.write_amass(tmp_path)
+    whole = (tmp_path / "amass" / "CMU" / "01" / "01_04_poses.npz").stat().st_size
+    monkeypatch.setattr(files, "MAX_ARRAY_BYTES", whole)
+    with zipfile.ZipFile(tmp_path / "amass" / "CMU" / "01" / "01_05_poses.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("trans.npy", bytes(whole + 1))
+    corpus = convert(
+        REGISTRY["amass"],
+        tmp_path / "amass",
+        tmp_path / "out",
+        shards=tmp_path / "shards",
+        config=CanonicalConfig(),
+        skeleton=SkeletonConfig(),
+    )
+    assert [row["reason"] for row in corpus.ledger().to_pylist() if row["stage"] == "read"] == ["zip_bomb"] and len(corpus) == 1
+
+
+def test_npy_conversions_of_ntu_are_refused_by_name(tmp_path: Path) -> None:
+    native.write_ntu(tmp_path)
+    np.save(tmp_path / "ntu_rgbd" / "S001C001P001R001A001.skeleton.npy", np.array({"file_name": "x"}, dtype=object))
+    corpus = convert(
+        REGISTRY["ntu_rgbd"], tmp_path / "ntu_rgbd", tmp_path / "out", shards=tmp_path / "shards", config=CanonicalConfig(),
+        skeleton=SkeletonConfig(),
+    )  # fmt: skip
+    assert [row["reason"] for row in corpus.ledger().to_pylist()] == ["npy_conversion_holds_pickled_objects"] and len(corpus) == 1
