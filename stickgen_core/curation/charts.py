@@ -13,6 +13,7 @@ from stickgen_core.curation.scores import ARTEFACTS
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7f7f7f", "#8c6d31", "#000000", "#9467bd", "#bcbd22")
 INK, FAINT, LOST = "#333333", "#999999", "#D55E00"
 COLUMNS = 4
+PALETTE = 128
 
 
 def limits_of(config: CurationConfig) -> dict[str, dict[str, float]]:
@@ -104,6 +105,10 @@ def _figure(width_in: float, height_in: float, rows: int, columns: int) -> tuple
 
 
 def _png(figure: Any) -> bytes:
-    sink = io.BytesIO()
-    figure.savefig(sink, format="png", metadata={"Software": None})
+    """Few colours and so few bytes: asset pages keep the chart in the event log."""
+    from PIL import Image
+
+    drawn, sink = io.BytesIO(), io.BytesIO()
+    figure.savefig(drawn, format="png")
+    Image.open(drawn).convert("RGB").quantize(PALETTE, dither=Image.Dither.NONE).save(sink, format="png", optimize=True)
     return sink.getvalue()

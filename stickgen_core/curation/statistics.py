@@ -18,15 +18,19 @@ from stickgen_core.records.publish import publish_text
 BINS = 20
 
 
-def merge_statistics(merged: Corpus) -> dict[str, Any]:
-    """The content of merged_all.stats.json: sources, splits, actions, lengths, scores, captions, drops, and how balance was reached."""
+def merge_statistics(merged: Corpus, inputs: Iterable[Corpus] = ()) -> dict[str, Any]:
+    """The content of merged_all.stats.json: sources, splits, actions, lengths, scores, captions, drops, and how balance was reached.
+
+    inputs   the corpora that were merged: what conversion had left out of each is told as well
+    """
     index = merged.index
     return {
         "corpus": {"name": merged.manifest.name, "digest": merged.digest, "clips": len(merged), "frames": int(merged.column("frames").sum())},
         "sources": crossed(index, "source", "split"), "source_share_of_train": _shares(index, "source", "train"),
         "actions": _counts(index["action"]), "frames": histogram(merged.column("frames")), "actors": _counts(index["actors"]),
         "scores": {name: by_source(index, name) for name in SCORE_COLUMNS},
-        "captions": caption_statistics(merged), "drops": drops(merged), **_notes(merged, "waterfall", "splits", "balance",
+        "captions": caption_statistics(merged), "drops": drops(merged),
+        "drops_before": {c.manifest.name: found for c in inputs if (found := by_reason(c.ledger()))}, **_notes(merged, "waterfall", "splits", "balance",
                                                                                 "near_duplicates", "equal_motions"),
     }  # fmt: skip
 

@@ -69,7 +69,7 @@ def _make_merged(settings: Settings, work: Work) -> None:
                    forced=forced_tests(settings.registry, places.raw_of, settings.config.curation.splits),
                    train_only=_train_only(settings), name=work.key, progress=work.progress, workers=settings.config.pipeline.workers,
                    skeleton=settings.config.skeleton)  # fmt: skip
-    statistics = merge_statistics(merged)
+    statistics = merge_statistics(merged, corpora)
     write_statistics(places.merged_stats, statistics)
     publish_bytes(places.merged_chart, distributions(statistics["scores"], settings.config.curation))
 

@@ -176,13 +176,15 @@ def replace_balance(config, cap):
     return config.model_copy(update={"merge": MergeConfig(max_source_fraction=cap)})
 
 
-@pytest.mark.parametrize("kind", ["origin", "motion", "near duplicate"])
+@pytest.mark.parametrize("kind", ["origin", "group", "motion", "near duplicate"])
 def test_a_planted_leak_of_each_kind_is_caught(kind, store, tmp_path):
     joints = walk(140)
-    other = {"origin": kick(), "motion": joints, "near duplicate": joints + 0.0005}[kind]
+    other = {"origin": kick(), "group": kick(), "motion": joints, "near duplicate": joints + 0.0005}[kind]
     corpus = store("made", [clip("made/a", joints), clip("made/b", other, origin="made/a" if kind == "origin" else "made/b")])
     measured = measure(corpus, CONFIG)
     annotations = {"split": pa.array(["train", "test"]), "motion_digest": measured["motion_digest"].combine_chunks()}
+    if kind == "group":  # different performances that grouping had joined, as through a third clip
+        annotations["group"] = pa.array(["made/a", "made/a"])
     leaky = corpus.select([0, 1], tmp_path / "leaky", "leaky", "r", annotations=annotations)
     found = {leak.kind: leak for leak in find_leaks(leaky, CONFIG)}
     assert found[kind].blocking and found[kind].count == 1
@@ -248,6 +250,19 @@ def test_curating_leaves_the_merged_corpus_as_it_was(sources, tmp_path):
     before = merged.digest
     curate(merged, "sft", CONFIG.model_copy(update={"sft": StageConfig(min_quality=0, max_artefact=1)}), tmp_path / "sft")
     assert Corpus.open(tmp_path / "merged").digest == before and Corpus.open(tmp_path / "merged").verify() == []
+
+
+def test_the_statistics_tell_what_conversion_had_left_out(store, tmp_path):
+    from stickgen_core.corpus import LedgerRow
+
+    with CorpusWriter(tmp_path / "beta", shards=tmp_path / "shards", name="canonical/beta") as writer:
+        for one in bank("beta", 4):
+            writer.add(one)
+        writer.drop(LedgerRow("file", "", "window", "too_short"))
+        beta = writer.publish()
+    corpora = [store("alpha", bank("alpha", 4)), beta]
+    merged = merge(corpora, CONFIG, tmp_path / "merged")
+    assert merge_statistics(merged, corpora)["drops_before"] == {"canonical/beta": {"too_short": 1}}
 
 
 def test_two_workers_measure_what_one_does(store):
