@@ -98,6 +98,19 @@ class Catalogue(Section):
         """Every action that some move can show; the last two take two people."""
         return frozenset().union(*(self.actions_of(n) for n in (*self.gestures, *self.gaits, *self.postures)), {"shake_hands", "hug"})
 
+    @cached_property
+    def ways(self) -> dict[str, list[tuple[str, str]]]:
+        """Action -> (kind, move) of everything that shows it; what takes two people is of kind "together"."""
+        found: dict[str, list[tuple[str, str]]] = {}
+        for name, gesture in self.gestures.items():
+            found.setdefault(gesture.action, []).append(("gesture", name))
+        for name, gait in self.gaits.items():
+            found.setdefault(gait.action, []).append(("gait", name))
+        for name, posture in self.postures.items():
+            for kind in ("into", "hold", "outof"):
+                found.setdefault(getattr(posture, kind), []).append((kind, name))
+        return {**found, "shake_hands": [("together", "shake_hands"), ("together", "high_five")], "hug": [("together", "hug")]}
+
     def actions_of(self, move: str) -> frozenset[str]:
         """What a move shows: one action, or a posture's three."""
         posture = self.postures.get(move)

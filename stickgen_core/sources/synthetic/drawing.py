@@ -23,16 +23,7 @@ class Drawer:
     def __init__(self, rng: np.random.Generator, moves: Catalogue, config: SceneConfig, seconds: tuple[float, float]) -> None:
         self.rng, self.moves, self.config, self.seconds = rng, moves, config, seconds
         self.actions = frozenset(config.actions or moves.action_names)
-        self.by_action: dict[str, list[tuple[str, str]]] = {}
-        for kind, table in (("gesture", moves.gestures), ("gait", moves.gaits)):
-            for name, move in table.items():
-                self.by_action.setdefault(move.action, []).append((kind, name))
-        for name, posture in moves.postures.items():
-            for kind in ("into", "hold", "outof"):
-                self.by_action.setdefault(getattr(posture, kind), []).append((kind, name))
-        self.by_action["shake_hands"] = [("together", "shake_hands"), ("together", "high_five")]
-        self.by_action["hug"] = [("together", "hug")]
-        self.by_action = {action: ways for action, ways in self.by_action.items() if action in self.actions}
+        self.by_action = {action: ways for action, ways in moves.ways.items() if action in self.actions}
 
     def wanted(self, names: Iterable[str]) -> tuple[str, ...]:
         """Those moves whose action is drawn; what has several actions, as a posture, must have them all."""

@@ -1,7 +1,7 @@
 """The synthetic source as a reader: clip i comes from (seed, i) alone, in blocks, from no files at all."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import fields
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from stickgen_core.sources.synthetic.words import grammar
 
 # A proposal that breaks a rule is drawn again; so many in a row means that the moves are wrong, not the draw.
 ATTEMPTS = 12
+_KEPT_PROPOSALS = 4
 
 
 class SyntheticOptions(Section):
@@ -72,6 +73,7 @@ class SyntheticReader:
         self.config = narrowed(config, self.moves, self.options)
         self.words = grammar()
         self.ids = load_actions().ids
+        self._twins: dict[tuple[int, int], tuple[Scene, Played, list[tuple[str, float, float]]]] = {}
 
     def discover(self, raw: Path) -> Discovery:
         """Blocks of consecutive indices; the raw folder need not exist."""
@@ -99,7 +101,19 @@ class SyntheticReader:
         return not self.propose(index + (1 if place == self.config.pair_every - 2 else -1), attempt)[2]
 
     def propose(self, index: int, attempt: int) -> tuple[Scene, Played, list[tuple[str, float, float]]]:
-        """One proposal with the rules it breaks. Twins draw the same scene and the same body, and differ where they are told to."""
+        """One proposal with the rules it breaks. Twins draw the same scene and the same body, and differ where they are told to.
+
+        The last few proposals of twins are kept, because each of a pair asks for the other's.
+        """
+        if index % self.config.pair_every < self.config.pair_every - 2:
+            return self._proposal(index, attempt)
+        if (index, attempt) not in self._twins:
+            if len(self._twins) >= _KEPT_PROPOSALS:
+                self._twins.pop(next(iter(self._twins)))
+            self._twins[index, attempt] = self._proposal(index, attempt)
+        return self._twins[index, attempt]
+
+    def _proposal(self, index: int, attempt: int) -> tuple[Scene, Played, list[tuple[str, float, float]]]:
         every, o = self.config.pair_every, self.options
         place = index % every
         second = place == every - 1
@@ -153,4 +167,8 @@ class SyntheticReader:
 
 
 def _plain(act: Act) -> dict[str, Any]:
-    return {k: round(v, 4) if isinstance(v, float) else v for k, v in asdict(act).items() if v not in (None, False)}
+    values = ((name, getattr(act, name)) for name in _ACT_FIELDS)
+    return {k: round(v, 4) if isinstance(v, float) else v for k, v in values if v not in (None, False)}
+
+
+_ACT_FIELDS = tuple(f.name for f in fields(Act))
