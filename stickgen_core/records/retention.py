@@ -105,8 +105,6 @@ MATRIX: tuple[Kept, ...] = (
          documented=False),
     Kept("superseded_vectors", "Embedding", "Text vectors of an encoder that no corpus names", "data/text_vectors/<encoder-digest>/", "Arrow IPC",
          "optional", "an earlier encoder's", "curated_pretrain, curated_sft", documented=False),
-    Kept("pt_export", "Conversion", "Documented .pt file", "<corpus folder>.pt, canonical.pt", "torch.save(list[dict])",
-         "optional", "an export; the folder is the artefact", "the corpus folder beside it", documented=False),
     Kept("measurements", "Curation", "Measurements of clips", "data/measurements/", "Parquet",
          "discardable", "saves measuring a clip twice", "canonical", documented=False),
     Kept("honesty_rows", "Evaluation", "Floor and ceiling rows", "data/honesty_rows/", "JSON",

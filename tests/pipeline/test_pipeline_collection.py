@@ -74,6 +74,7 @@ def test_what_cannot_be_made_again_stays_with_the_reason(three):
     assert all(d.because == "cannot be made again from what remains" and d.proof.lines for d in held)
 
 
+@pytest.mark.slow
 def test_raw_files_that_are_gone_prove_nothing(root):
     folder = root.raw / "deepmimic"
     folder.mkdir(parents=True)

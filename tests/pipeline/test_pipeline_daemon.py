@@ -6,16 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.pipeline.daemon import Daemon, a_motion
+from tests.pipeline.daemon import PATIENCE, Daemon, a_motion
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 SEED = 11
 EMBEDDED = "curated/pretrain_data_embedded"
 
 
-@pytest.fixture
-def daemon(tmp_path: Path):
-    found = Daemon(tmp_path)
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory):
+    """One daemon for a day in its life: the tests below come in this order."""
+    found = Daemon(tmp_path_factory.mktemp("daemon"))
     found.start()
     yield found
     found.stop()
@@ -32,37 +33,36 @@ def drop(daemon: Daemon, count: int = 4, name: str = "deepmimic") -> Path:
 def settled(daemon: Daemon, seconds: float = 20) -> None:
     """Several ticks of every sensor without a run."""
     quiet = time.monotonic()
-    while time.monotonic() - quiet < seconds:
+    while time.monotonic() - quiet < seconds * PATIENCE:
         if not daemon.idle():
             quiet = time.monotonic()
         time.sleep(2)
 
 
-def test_a_daemon_follows_the_data_and_nothing_else(daemon):
-    daemon.wait("a fresh machine builds its data by itself", lambda: daemon.sources() == {"synthetic"})
-    settled(daemon)
-    before = {
-        name: (daemon.data / name / "manifest.json").stat().st_mtime_ns for name in ("motions_processed/synthetic", "inventories/amass")
-    }
+def stamp(daemon: Daemon, folder: str) -> int:
+    return (daemon.data / folder / "manifest.json").stat().st_mtime_ns
 
-    folder = drop(daemon)
-    daemon.wait("a dropped data set reaches the embedded corpus", lambda: daemon.sources() == {"synthetic", "deepmimic"})
-    settled(daemon)
-    after = {name: (daemon.data / name / "manifest.json").stat().st_mtime_ns for name in before}
-    assert after == before, "what the new data set does not feed was made again"
+
+def test_a_fresh_machine_builds_its_data_and_trains_nothing(daemon):
+    daemon.wait("a fresh machine builds its data by itself", lambda: daemon.sources() == {"synthetic"})
     assert not (daemon.data / "checkpoints").exists(), "training started by itself"
 
-    stamp = (daemon.data / "merged_all" / "manifest.json").stat().st_mtime_ns
-    for path in folder.iterdir():  # the same bytes, downloaded again
-        content = path.read_bytes()
-        path.unlink()
-        path.write_bytes(content)
-    settled(daemon)
-    assert (daemon.data / "merged_all" / "manifest.json").stat().st_mtime_ns == stamp, "an unchanged re-download moved the merge"
 
+def test_a_dropped_data_set_reaches_the_embedded_corpus_and_touches_nothing_else(daemon):
+    settled(daemon)
+    others = ("motions_processed/synthetic", "inventories/amass", "motions_processed/amass")
+    before = [stamp(daemon, name) for name in others]
+    drop(daemon)
+    daemon.wait("a dropped data set reaches the embedded corpus", lambda: daemon.sources() == {"synthetic", "deepmimic"})
+    assert [stamp(daemon, name) for name in others] == before, "what the new data set does not feed was made again"
+
+
+def test_a_vanished_data_set_is_told_of_and_keeps_what_was_made_of_it(daemon):
+    settled(daemon)
     merged, canonical = daemon.digest("merged_all"), daemon.digest("motions_processed/deepmimic")
+    folder = daemon.raw / "deepmimic"
     folder.rename(daemon.home / "unmounted")
-    daemon.wait("a vanished data set is told of", lambda: "nothing_vanished" in daemon.log.read_text(errors="replace"))
+    daemon.wait("a vanished data set is told of", lambda: "nothing_vanished (error)" in daemon.log.read_text(errors="replace"))
     settled(daemon)
     assert (daemon.digest("merged_all"), daemon.digest("motions_processed/deepmimic")) == (merged, canonical)
     assert daemon.sources() == {"synthetic", "deepmimic"}, "an unmounted disk emptied a corpus"
@@ -70,17 +70,29 @@ def test_a_daemon_follows_the_data_and_nothing_else(daemon):
     settled(daemon)
     assert daemon.digest("merged_all") == merged
 
+
+def test_an_unchanged_download_and_one_lost_file_move_nothing(daemon):
+    merged, folder = stamp(daemon, "merged_all"), daemon.raw / "deepmimic"
+    for path in folder.iterdir():
+        content = path.read_bytes()
+        path.unlink()
+        path.write_bytes(content)
+    settled(daemon)
+    assert stamp(daemon, "merged_all") == merged, "an unchanged re-download moved the merge"
     (folder / "humanoid3d_turn0.txt").rename(daemon.home / "kept")
     settled(daemon)
-    assert daemon.digest("merged_all") == merged, "one lost file changed a corpus"
+    assert stamp(daemon, "merged_all") == merged, "one lost file changed a corpus"
     (daemon.home / "kept").rename(folder / "humanoid3d_turn0.txt")
+    settled(daemon)
 
+
+def test_a_new_yaml_joins_the_running_graph_and_the_command_line_finds_nothing_left(daemon):
     registry = daemon.home / "root" / "configs" / "datasets"
     text = (registry / "synthetic.yaml").read_text()
     (registry / "second.yaml").write_text(text.replace("seed: 1", "seed: 2").replace("clips: 3000", "clips: 30"))
     daemon.wait("a new YAML joins the graph without a restart", lambda: "second" in daemon.sources())
     settled(daemon)
-    again = daemon.stickgen("build", "raw", "canonical", "corpus", "--json")
+    again = daemon.stickgen("build", "raw", "canonical", "corpus/merged", "corpus/embedded_pretrain", "--json")
     assert '"built": 0' in again.stdout, "the command line found something to do that the daemon had left\n" + again.stdout[-2000:]
 
 
