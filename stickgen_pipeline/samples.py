@@ -63,7 +63,9 @@ def _inputs(settings: Settings, corpus: Corpus) -> list[_Owner]:
 
 
 def _evenly(total: int, count: int) -> list[int]:
-    return sorted({round(i * (total - 1) / max(count - 1, 1)) for i in range(min(count, total))})
+    """`count` positions below `total`, all of them if there are no more, the first and the last among them."""
+    count = min(count, total)
+    return sorted({round(i * (total - 1) / max(count - 1, 1)) for i in range(count)})
 
 
 def contact_sheet(settings: Settings, found: list[Sample], path: Path) -> Path:
