@@ -10,7 +10,7 @@ from stickgen_core.errors import Corrupt, MissingInput, StickgenError
 from stickgen_core.records.collection import Decision, Policy, Thing, decide, files_of
 from stickgen_core.records.history import Entry
 from stickgen_core.records.lineage import Name
-from stickgen_core.records.manifest import find_manifest
+from stickgen_core.records.manifest import find_manifest, manifest_path
 from stickgen_core.records.model_registry import ModelRegistry
 from stickgen_core.records.pins import pinned_names, pins
 from stickgen_core.records.publish import TEMPORARY_SUFFIX, abandoned
@@ -56,7 +56,7 @@ def things(settings: Settings, steps: Steps) -> list[Thing]:
     needed = {**pinned_names(pins(places.pins)), **needed}
     found = [
         *_artefacts(steps), *_shards(places.data, places.shards, entries, needed), *_runs(settings, entries, needed),
-        *_vectors(places.text_vectors, entries, needed), *_exports(steps), *_caches(places.data), *_refused(steps, state_of(settings)),
+        *_vectors(places.text_vectors, entries, needed), *_caches(places.data), *_refused(steps, state_of(settings)),
         *_leftovers((places.data, places.checkpoints, places.outputs, places.evaluations, places.exports)),
     ]  # fmt: skip
     return found
@@ -67,7 +67,14 @@ def _artefacts(steps: Steps) -> Iterator[Thing]:
         manifest = find_manifest(step.folder)
         if manifest is not None:
             row = "evaluation" if step.key == "evaluation/evaluator" else step.kept
-            yield Thing(step.key, (step.folder,), row, age_h(step.folder), (IN_PLACE,), ((step.key, manifest.digest),))
+            yield Thing(step.key, _paths(step.folder), row, age_h(step.folder), (IN_PLACE,), ((step.key, manifest.digest),))
+
+
+def _paths(artefact: Path) -> tuple[Path, ...]:
+    """A folder; or a file with what stands beside it, its manifest first."""
+    if artefact.is_dir():
+        return (artefact,)
+    return tuple(path for path in (manifest_path(artefact), artefact, artefact.with_name(f"{artefact.name}.md5")) if path.exists())
 
 
 def _shards(data: Path, pool: Path, entries: Iterable[Entry], needed: Mapping[Name, str]) -> Iterator[Thing]:
@@ -159,16 +166,6 @@ def _vectors(folder: Path, entries: Iterable[Entry], needed: Mapping[Name, str])
             roots,
             tuple(e.name for e in owners),
         )
-
-
-def _exports(steps: Steps) -> Iterator[Thing]:
-    for step in steps.values():
-        beside = step.folder.with_name(f"{step.folder.name}.pt")
-        for path in (beside, step.folder / "canonical.pt"):
-            manifest = find_manifest(step.folder)
-            if path.is_file() and manifest is not None:
-                parts = tuple(p for p in (path, path.with_name(f"{path.name}.md5")) if p.exists())
-                yield Thing(str(path.name), parts, "pt_export", age_h(path), (f"export of {step.key}",), ((step.key, manifest.digest),))
 
 
 def _caches(data: Path) -> Iterator[Thing]:

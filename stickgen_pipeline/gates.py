@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from stickgen_core.records.manifest import MANIFEST_NAME
+from stickgen_core.records.manifest import MANIFEST_NAME, manifest_path
 from stickgen_core.records.publish import publish_text, sweep, temporary_beside
 
 ASIDE, REFUSED, WHY = "aside", "refused", "why.json"
@@ -62,7 +62,10 @@ def passed(place: Path) -> None:
 
 
 def refuse(folder: Path, place: Path, reasons: Iterable[str], **asked: Any) -> bool:
-    """Move the bad artefact out of the graph's sight, put the last good one back; false if there was none."""
+    """Move the bad artefact out of the graph's sight, put the last good one back; false if there was none (of single files none is kept)."""
+    if folder.is_file():
+        _refuse_file(folder, place, reasons, asked)
+        return False
     publish_text(folder / WHY, json.dumps({"reasons": list(reasons), **asked}, indent=1, ensure_ascii=False) + "\n")
     (folder / MANIFEST_NAME).rename(folder / REFUSED_NAME)
     _move_out(folder, place)
@@ -85,6 +88,16 @@ def refusal(place: Path) -> Mapping[str, Any] | None:
 def _move_out(folder: Path, place: Path) -> None:
     shutil.rmtree(place / REFUSED, ignore_errors=True)
     shutil.move(folder, place / REFUSED)
+
+
+def _refuse_file(file: Path, place: Path, reasons: Iterable[str], asked: Mapping[str, Any]) -> None:
+    """A single-file artefact: the manifest goes first, so that nothing vouches for the file any more."""
+    shutil.rmtree(place / REFUSED, ignore_errors=True)
+    (place / REFUSED).mkdir(parents=True)
+    shutil.move(manifest_path(file), place / REFUSED / REFUSED_NAME)
+    shutil.move(file, place / REFUSED / file.name)
+    publish_text(place / REFUSED / WHY, json.dumps({"reasons": list(reasons), **asked}, indent=1, ensure_ascii=False) + "\n")
+    shutil.rmtree(place / ASIDE, ignore_errors=True)
 
 
 def _restore(folder: Path, place: Path) -> None:

@@ -331,10 +331,10 @@ def _environment(settings: Settings) -> Iterator[Line]:
 
 
 def _stale(settings: Settings) -> tuple[bool | None, str]:
-    states = freshness(steps_of(settings), state_of(settings)).values()
+    states = [one for one in freshness(steps_of(settings), state_of(settings)).values() if one.step.by_default]
     stale = [one for one in states if one.state != "current"]
     text = "; ".join(f"{one.step.key}: {one.because[0]}" for one in stale[:3])
-    return (True, f"{len(list(states))} artefacts are current") if not stale else (None, f"{len(stale)} are not current: {text}")
+    return (True, f"{len(states)} artefacts are current") if not stale else (None, f"{len(stale)} are not current: {text}")
 
 
 def _reproducibility(settings: Settings) -> Iterator[Line]:

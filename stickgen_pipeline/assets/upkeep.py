@@ -30,7 +30,7 @@ def _status(settings: "Settings") -> dg.AssetsDefinition:
     def status() -> dg.MaterializeResult:
         from stickgen_pipeline.staleness import standings
 
-        found = list(standings(settings).values())
+        found = [one for one in standings(settings).values() if one.now.step.by_default or one.now.state != "missing"]
         stale = [one for one in found if one.now.state != "current"]
         rows = [
             (one.now.step.key, one.now.state, "; ".join(one.now.because), len(one.touches),

@@ -196,3 +196,18 @@ def test_a_kill_between_making_and_judging_does_not_pass_the_gate(tmp_path):
     assert read_manifest(gate.folder / "soup").digest == "soup of salt"
     assert any("before its gates" in why for why in freshness(gate.steps(), gate.folder / "state")["b/soup"].because)
     assert gate.cook()[1].blocked_by and read_manifest(gate.folder / "soup").digest == "soup of water"
+
+
+def test_a_single_file_that_fails_its_gate_is_moved_away_with_its_manifest(tmp_path):
+    target = tmp_path / "soup.pt"
+
+    def make(work: Work) -> None:
+        target.write_text("salt")
+        write_manifest(target, Manifest(work.key, "toy", "salt", work.recipe, {}))
+
+    bad = Check("not_salty", "Is it fine?", lambda manifest, path, fresh: Verdict(path.read_text() != "salt", "too salty"))
+    step = Step("b/soup", "b", "", target, "1", make, "merged", checks=(bad,))
+    for _ in range(2):
+        assert perform(step, {step.key: step}, tmp_path / "state", quiet).blocked_by
+        assert not target.exists() and freshness({step.key: step}, tmp_path / "state")["b/soup"].state == "missing"
+    assert (tmp_path / "state" / "b.soup" / "refused" / "soup.pt").read_text() == "salt"
