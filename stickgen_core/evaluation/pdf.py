@@ -18,6 +18,8 @@ PLOTTED = (
 A4_LANDSCAPE_IN = (11.7, 8.3)
 # Lines of nine-point text that fit on a page, and rows of a table.
 LINES, ROWS, WIDTH = 46, 20, 130
+# Columns of a table that stay readable beside each other.
+COLUMNS = 7
 
 
 def write_pdf(
@@ -116,9 +118,11 @@ def _tables(title: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[tup
             return "–"
         return number(m["value"]) + (f"\n[{number(m['low'])}, {number(m['high'])}]" if m["low"] is not None else "")
 
-    for start in range(0, len(rows), ROWS):
-        cells = [[textwrap.fill(row["title"], 26), *(text(row, name) for name, _ in columns)] for row in rows[start : start + ROWS]]
-        yield _table(title, cells, ["row", *(textwrap.fill(t, 12) for _, t in columns)], first=0.17)
+    for first in range(0, len(columns), COLUMNS):
+        some = columns[first : first + COLUMNS]
+        for start in range(0, len(rows), ROWS):
+            cells = [[textwrap.fill(row["title"], 34), *(text(row, name) for name, _ in some)] for row in rows[start : start + ROWS]]
+            yield _table(title, cells, ["row", *(textwrap.fill(t, 16) for _, t in some)], first=0.2)
 
 
 def _table(title: str, cells: list[list[str]], headings: list[str], first: float) -> Any:
@@ -128,7 +132,7 @@ def _table(title: str, cells: list[list[str]], headings: list[str], first: float
         cells, colLabels=headings, loc="upper center", cellLoc="right", colWidths=[first, *[rest] * (len(headings) - 1)], edges="horizontal"
     )
     drawn.auto_set_font_size(False)
-    drawn.set_fontsize(6)
+    drawn.set_fontsize(7)
     height = 1 / (ROWS + 2)
     for (row, column), found in drawn.get_celld().items():
         found.set_height(height * (1.6 if row == 0 else 1))

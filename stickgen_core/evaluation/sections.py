@@ -6,6 +6,7 @@ from typing import Any
 
 from stickgen_core.evaluation.plots import curve_plot, number
 
+NAMES = {"r_precision_text_to_motion_3": "R@3", "kid": "KID", "action_accuracy": "action accuracy"}
 SET_COLUMNS = (
     ("r_precision_text_to_motion_1", "R@1"), ("r_precision_text_to_motion_3", "R@3"), ("kid", "KID"), ("mm_dist", "MM-Dist"),
     ("action_accuracy", "action accuracy"), ("energy_ratio", "energy"), ("diversity", "diversity"),
@@ -94,7 +95,7 @@ def panel_table(panel: Mapping[str, Mapping[str, float | None]]) -> str:
         f"<tr><td>{escape(evaluator.replace('_', ' '))}</td>{''.join(f'<td>{number(values[n])}</td>' for n in names)}</tr>"
         for evaluator, values in panel.items()
     ]
-    head = "<th>evaluator</th>" + "".join(f"<th>{escape(n.replace('_', ' '))}</th>" for n in names)
+    head = "<th>evaluator</th>" + "".join(f"<th>{escape(NAMES.get(n, n))}</th>" for n in names)
     return note("The same samples; the release page says how well the rankings of all checkpoints agree.") + grid(head, lines)
 
 
@@ -107,7 +108,7 @@ def agreement_table(told: Mapping[str, Any]) -> str:
         verdict = '<span class="pass">determined</span>' if found["determined"] else '<span class="miss">not determined</span>'
         taus = ", ".join(f"{pair.replace('_', ' ')}: {number(tau)}" for pair, tau in found["taus"].items())
         lines.append(
-            f'<tr><td>{escape(measure.replace("_", " "))}</td><td>{number(found["mean"])}</td><td>{verdict}</td><td class="words">{escape(taus)}</td></tr>'
+            f'<tr><td>{escape(NAMES.get(measure, measure))}</td><td>{number(found["mean"])}</td><td>{verdict}</td><td class="words">{escape(taus)}</td></tr>'
         )
     text = f"Kendall's tau of how evaluators of different seeds rank the {len(told['models'])} checkpoints; below a mean of {told['least']:g} no ranking is claimed."
     return note(text) + grid('<th>measure</th><th>mean tau</th><th>ranking</th><th class="words">pairs</th>', lines)

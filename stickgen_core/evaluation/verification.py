@@ -13,8 +13,8 @@ from stickgen_core.evaluation.intervals import round_to
 from stickgen_core.training import checkpoints
 from stickgen_core.training.journal import read_metrics
 
-# What a clock or another machine decides is no result.
-_NOT_RESULTS = ("seconds", "frames_per_s", "time", "eta", "memory", "mfu", "wait")
+# What a clock or another machine decides is no result (training.clock writes these).
+_OF_THE_MACHINE = ("frames_per_s", "useful_share", "loader_wait_share", "peak_share", "eta_s", "memory_gb")
 
 
 class Expected(Section):
@@ -128,7 +128,7 @@ def compare_checkpoints(a: Path, b: Path) -> dict[str, Any]:
 
 
 def _results(row: Mapping[str, Any]) -> list[str]:
-    return [name for name, value in row.items() if isinstance(value, int | float) and not any(word in name for word in _NOT_RESULTS)]
+    return [name for name, value in row.items() if isinstance(value, int | float) and name not in _OF_THE_MACHINE]
 
 
 def _difference(a: Any, b: Any) -> float:

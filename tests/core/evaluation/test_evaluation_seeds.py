@@ -1,6 +1,7 @@
 """Several seeds and verification: aggregated by definition, refused where the judge differs, and a resumed run equal to the last bit."""
 
 import copy
+import json
 
 import numpy as np
 import pytest
@@ -99,10 +100,18 @@ def test_checkpoints_are_equal_to_the_last_bit_or_not_equal(checkpoint, tmp_path
     import shutil
 
     from stickgen_core.training.checkpoints import BEST, read, save
+    from stickgen_core.training.journal import METRICS
 
-    twin = tmp_path / "twin"
-    shutil.copytree(checkpoint, twin)
-    assert compare_checkpoints(checkpoint, twin)["equal"]
+    one, twin = tmp_path / "one", tmp_path / "twin"
+    for folder, speed, loss in ((one, 900.0, 0.5), (twin, 300.0, 0.5)):
+        shutil.copytree(checkpoint, folder)
+        (folder / METRICS).write_text(
+            json.dumps({"step": 2, "kind": "train", "loss": loss, "frames_per_s": speed, "peak_share": speed}) + "\n"
+        )
+    assert compare_checkpoints(one, twin)["equal"], "how fast a machine was is no result"
+    (twin / METRICS).write_text(json.dumps({"step": 2, "kind": "train", "loss": 0.5000001}) + "\n")
+    found = compare_checkpoints(one, twin)
+    assert not found["equal"] and found["log"]["first_difference"] == [2, "train", "loss"]
     payload = read(twin / BEST)
     name = next(iter(payload["model_state_dict"]))
     payload["model_state_dict"][name].view(-1)[0] += torch.finfo(torch.float32).eps
