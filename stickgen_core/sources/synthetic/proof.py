@@ -17,6 +17,7 @@ from stickgen_core.sources.recording import Recording
 from stickgen_core.sources.synthetic.acts import Act
 from stickgen_core.sources.synthetic.catalogue import Catalogue
 from stickgen_core.sources.synthetic.reading import Clause, Lexicon
+from stickgen_core.sources.synthetic.rhythm import repeated_speed
 from stickgen_core.sources.synthetic.scene import Person, Scene, SceneConfig
 from stickgen_core.sources.synthetic.stage import play
 from stickgen_core.sources.synthetic.truth import MEETING_M, heading, measure, own_frame, raised_side, rest_of
@@ -78,6 +79,9 @@ class Prover:
         for (actor, act), clause in zip(acts, clauses, strict=True):
             on_top = below and not act.below
             facts = self._on_top(clip.joints[:, actor], act, acts) if on_top else measure(clip.joints[:, actor], act, self.moves, clip.fps)
+            if act.kind == "gesture" and self.moves.gestures[act.move].free and not on_top:
+                speed = repeated_speed(clip.joints[:, actor], act, self.moves, clip.fps)
+                facts = facts if speed is None else {**facts, "tempo": speed}
             self._claims(clause, act, facts, text)
         if script in ("same", "mirror"):
             self._others(clip, people, clauses[0], script, text)

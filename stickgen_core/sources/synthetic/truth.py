@@ -77,7 +77,7 @@ def _posture(span: np.ndarray, act: Act, moves: Catalogue, fps: float) -> dict[s
         between = (height - height.min()) / max(float(np.ptp(height)), 1e-9)
         share = _RISE_SHARE["front" if act.move.endswith("front") else "other"]
         seconds = float(((between > 0.15) & (between < 0.85)).sum()) / fps
-        facts["tempo"] = _speed_class(seconds / share / moves.postures[act.move].rise_s)
+        facts["tempo"] = speed_class(seconds / share / moves.postures[act.move].rise_s)
         facts["end"] = "low" if height[-1] < 0.75 * height[0] else "upright" if height[0] < 0.75 * height[-1] else "same"
     lowest = span[-1 if act.kind == "into" else 0]
     if act.move.startswith("kneel"):
@@ -126,9 +126,9 @@ def _gesture(span: np.ndarray, act: Act, moves: Catalogue, fps: float) -> dict[s
     if len(starts) >= 2:
         # A circling arm speeds up and slows down over half a turn at either end: between, it is faster than its mean.
         mean = 1.0 - 0.5 / act.count if gesture.profile == "circle" else 1.0
-        facts["tempo"] = _speed_class(float(np.diff(starts).mean()) / fps / gesture.period_s / mean)
+        facts["tempo"] = speed_class(float(np.diff(starts).mean()) / fps / gesture.period_s / mean)
     elif gesture.profile == "pulse" and gesture.period_s * gesture.width >= _LONG_STROKE_S:
-        facts["tempo"] = _speed_class(_dwell(away) / fps / _DWELL_SHARE / (gesture.period_s * gesture.width))
+        facts["tempo"] = speed_class(_dwell(away) / fps / _DWELL_SHARE / (gesture.period_s * gesture.width))
     return facts
 
 
@@ -146,7 +146,8 @@ def _head_only(stroke: Mapping[str, Any]) -> bool:
     return bool(stroke) and all(name.startswith("head") for name in stroke)
 
 
-def _speed_class(ratio: float) -> str:
+def speed_class(ratio: float) -> str:
+    """slow, normal or fast, of a period over the move's own."""
     return "fast" if ratio < _FAST else "slow" if ratio > _SLOW else "normal"
 
 
@@ -268,7 +269,7 @@ def _gait(span: np.ndarray, act: Act, moves: Catalogue, fps: float) -> dict[str,
             sum(len(rises(np.maximum(feet[:, i] - feet[:, i].min(), 0), 0.4, 0.2)) for i in range(2)) if not gait.crawl else act.count
         )
         walked = (len(span) - 1) / fps - 2 * descent_s(gait, act.factor)
-        facts["tempo"] = _speed_class(walked / max(facts["steps"], 1) / gait.step_s)
+        facts["tempo"] = speed_class(walked / max(facts["steps"], 1) / gait.step_s)
     return facts
 
 
