@@ -15,4 +15,6 @@ def needed(module: str) -> Any:
     try:
         return import_module(module)
     except ImportError:
-        raise MissingInput(f"this needs the package {package}; install stickgen's `{extra}` extra: pip install 'stickgen[{extra}]'") from None
+        raise MissingInput(
+            f"this needs the package {package}; install stickgen's `{extra}` extra: pip install 'stickgen[{extra}]'"
+        ) from None

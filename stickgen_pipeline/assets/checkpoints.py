@@ -8,7 +8,7 @@ from stickgen_core.records.manifest import Manifest
 from stickgen_core.settings import Settings
 from stickgen_core.training.config import RunConfig
 from stickgen_pipeline.assets.corpus import STATISTICS, statistics_folder
-from stickgen_pipeline.assets.rendering import needs_views
+from stickgen_pipeline.assets.rendering import views_for
 from stickgen_pipeline.profile import run_of
 from stickgen_pipeline.recipes import recipe
 from stickgen_pipeline.steps import Check, Step, Verdict, Work
@@ -33,7 +33,6 @@ def checkpoint_steps(settings: Settings) -> list[Step]:
 
 def _checkpoint(run: RunConfig, settings: Settings) -> Step:
     parent = (f"checkpoint/{run.variant}_{run.parent_stage}",) if run.parent_stage else ()
-    run, views = needs_views(run, settings)
     return Step(
         key=f"checkpoint/{run.name}",
         group=run.variant,
@@ -41,7 +40,7 @@ def _checkpoint(run: RunConfig, settings: Settings) -> Step:
         folder=settings.places.checkpoint(run.variant, run.stage),
         version=recipe(settings, "checkpoint", run=run.recipe),
         make=partial(_make, run, settings),
-        parents=(f"corpus/embedded_{split_of(run.stage)}", "corpus/motion_statistics", *views, *parent),
+        parents=(f"corpus/embedded_{split_of(run.stage)}", "corpus/motion_statistics", *views_for(run, settings), *parent),
         kept="checkpoint",
         checks=(Check("learned", "Training ended with finite losses and a checkpoint that loads.", _learned),),
         show=_show,

@@ -41,12 +41,10 @@ def rendering_steps(settings: Settings) -> list[Step]:
     ]
 
 
-def needs_views(run: RunConfig, settings: Settings) -> tuple[RunConfig, tuple[str, ...]]:
-    """The run with its pictures where this profile keeps them, and the step that draws them; a root of its own is left alone."""
-    if not run.data.use_parallax_augmentation or Path(run.data.parallax_root).is_absolute():
-        return run, ()
-    data = run.data.model_copy(update={"parallax_root": str(settings.places.parallax)})
-    return run.model_copy(update={"data": data}), (PARALLAX,)
+def views_for(run: RunConfig, settings: Settings) -> tuple[str, ...]:
+    """The step that draws what a multimodal run sees; a run that reads pictures from elsewhere needs none."""
+    reads = run.data.use_parallax_augmentation and settings.places.data / run.data.parallax_root == settings.places.parallax
+    return (PARALLAX,) if reads else ()
 
 
 def _make(settings: Settings, work: Work) -> None:

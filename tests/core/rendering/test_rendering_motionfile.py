@@ -10,10 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
+from stickgen_core.canonical.convert import convert
 from stickgen_core.errors import StickgenError
 from stickgen_core.rendering import scene_of_clip, scene_of_motion
 from stickgen_core.rendering.motionfile import document, first_problem, motion_text, read_motion, scene_of_document, schema, write_motion
-from tests.core.rendering.rendering_people import FPS, clip, scene
+from stickgen_core.settings import load_settings
+from stickgen_core.skeleton import physics, stick_layout, sticks
+from tests.core.rendering.rendering_people import FPS, clip, scene, walker
 
 
 def full():
@@ -53,6 +56,50 @@ def test_any_scene_is_valid_and_survives(frames, actors, width, caption, seed, j
     jsonschema.validate(value, schema())
     assert first_problem(value) is None
     assert motion_text(scene_of_document(value)) == motion_text(made)
+
+
+def people(count, frames=250, width="stick20"):
+    """People who walk apart, with everything that a file may hold."""
+    joints = np.concatenate([walker(frames) + [0.7 * n, 0, 0] for n in range(count)], axis=1)
+    joints = joints + np.random.default_rng(0).normal(size=joints.shape) * 0.05
+    motion = sticks(joints, stick_layout(width), 45.0)
+    return scene_of_motion(
+        motion, FPS, "people walk", joints=joints, physics=physics(motion, FPS), actions=np.ones(motion.shape[:2], int),
+        camera=np.tile([0, 1, 1], (frames, 1)),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_ten_seconds_of_any_number_of_people_stay_under_200_kb(count):
+    made = people(count)
+    text = motion_text(made)
+    assert len(text.encode()) < 200_000
+    found = scene_of_document(json.loads(text))
+    assert motion_text(found) == text
+    if count > 2:
+        assert found.joints is None
+    else:
+        assert_allclose(found.joints, made.joints, atol=5.1e-4 if count == 1 else 5.1e-3)
+
+
+@pytest.mark.slow
+def test_a_thousand_exports_hold_to_the_schema(tmp_path):
+    """Clips of the synthetic source as the pipeline makes them, of one and two people: all valid, bounded, the same when read and written."""
+    settings = load_settings("test", overrides=["datasets.synthetic.options.clips=1000"])
+    config = settings.config
+    corpus = convert(settings.registry["synthetic"], tmp_path / "raw", tmp_path / "canonical", shards=tmp_path / "shards",
+                     config=config.canonical, skeleton=config.skeleton)  # fmt: skip
+    check = jsonschema.Draft202012Validator(schema())
+    exported = 0
+    for row in range(len(corpus)):
+        made = scene_of_clip(corpus.clip(row), FPS)
+        text = motion_text(made)
+        value = json.loads(text)
+        assert next(check.iter_errors(value), None) is None
+        assert motion_text(scene_of_document(value)) == text
+        assert len(text.encode()) < 200_000 * max(1, made.seconds / 10)
+        exported += 1
+    assert exported >= 1000
 
 
 def spoiled():
