@@ -1,6 +1,8 @@
 """What people take out of a corpus: a sheet of kept and dropped clips, and the documented .pt files, made only when asked for."""
 
 import hashlib
+import re
+import subprocess
 from dataclasses import replace
 
 import pytest
@@ -13,6 +15,7 @@ from stickgen_core.records.manifest import read_manifest
 from stickgen_core.settings import load_settings
 from stickgen_core.sources.recording import Text
 from stickgen_core.text import embed
+from stickgen_pipeline.cli import main
 from stickgen_pipeline.exporting import default_path, write_pt
 from stickgen_pipeline.graph import steps_of
 from stickgen_pipeline.samples import contact_sheet, samples
@@ -87,3 +90,52 @@ def test_a_combined_file_holds_a_split_of_several_embedded_corpora(settings, mer
         write_pt(settings, parts, tmp_path / "x.pt", split="nowhere")
     with pytest.raises(ConfigError, match="different encoders"):
         write_pt(settings, [merged, parts[0]], tmp_path / "x.pt")
+
+
+@pytest.fixture
+def told(settings, monkeypatch, capsys):
+    """told(command...) -> (exit code, lines on stderr) of the command line over these folders."""
+    monkeypatch.setenv("STICKGEN_DATA", str(settings.places.data))
+    monkeypatch.setenv("STICKGEN_PROFILE", "test")
+
+    def run(*arguments: str) -> tuple[int, list[str]]:
+        code = main([*arguments])
+        said = capsys.readouterr()
+        return code, [line for line in (said.err + said.out).splitlines() if not line.startswith(("verifying", "export "))]
+
+    return run
+
+
+def test_a_damaged_shard_and_a_lost_manifest_are_one_line_each_and_nothing_is_lost(settings, merged, told):
+    shard = max(settings.places.shards.glob("*.arrow"), key=lambda path: path.stat().st_size)
+    whole = shard.read_bytes()
+    shard.write_bytes(whole[:999] + bytes([whole[999] ^ 1]) + whole[1000:])
+    code, lines = told("corpus", "verify", "corpus/merged")
+    assert code == 1 and len(lines) == 1 and shard.stem in lines[0] and "damaged" in lines[0]
+    shard.write_bytes(whole)
+    assert told("corpus", "verify", "corpus/merged")[0] == 0
+    manifest = settings.places.merged / "manifest.json"
+    kept = manifest.read_bytes()
+    manifest.unlink()
+    code, lines = told("corpus", "show", "corpus/merged")
+    assert code == 1 and len(lines) == 1 and "manifest.json: not there" in lines[0]
+    manifest.write_bytes(kept)
+    assert told("corpus", "show", "corpus/merged")[0] == 0
+
+
+def test_a_full_disk_is_one_line_and_the_old_copy_stays(settings, merged, told, tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=32k", "tmpfs", str(disk)], capture_output=True, check=False).returncode:
+        pytest.skip("mounting a small tmpfs needs root")
+    try:
+        for command in (
+            ("corpus", "pack", "corpus/merged", str(disk / "pod")),
+            ("export-pt", "corpus/merged", "--joints", "-o", str(disk / "x.pt")),
+        ):
+            code, lines = told(*command)
+            assert code == 1 and len(lines) == 1 and re.search("No space left|disk is full", lines[0]), lines
+            assert not [path for path in disk.rglob("*.tmp")]
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=True)
+    assert merged.verify() == []

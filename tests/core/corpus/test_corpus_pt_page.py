@@ -17,7 +17,9 @@ def test_the_loop_of_the_page_trains_on_an_export(build, tmp_path, monkeypatch, 
     corpus = build(numbers=range(12))
     keys = [[f"{i}" for _ in corpus.texts(i)] for i in range(len(corpus))]
     embedded = corpus.select(range(len(corpus)), tmp_path / "e", "e", "r", {"text_keys": keys})
-    export_pt(embedded, tmp_path / "sft_data_embedded.pt", vectors=lambda wanted: np.eye(16, dtype=np.float32)[[int(key) for key in wanted]])
+    export_pt(
+        embedded, tmp_path / "sft_data_embedded.pt", vectors=lambda wanted: np.eye(16, dtype=np.float32)[[int(key) for key in wanted]]
+    )
     (code,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.S)
     assert len([line for line in code.strip().splitlines() if line and not line.startswith("import")]) <= 10
     monkeypatch.chdir(tmp_path)
