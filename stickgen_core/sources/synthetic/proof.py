@@ -15,12 +15,13 @@ from stickgen_core.records.seeds import generator
 from stickgen_core.skeleton.body import JOINT
 from stickgen_core.sources.recording import Recording
 from stickgen_core.sources.synthetic.acts import Act
+from stickgen_core.sources.synthetic.axes import heading, own_frame
 from stickgen_core.sources.synthetic.catalogue import Catalogue
 from stickgen_core.sources.synthetic.reading import Clause, Lexicon
 from stickgen_core.sources.synthetic.rhythm import repeated_speed
 from stickgen_core.sources.synthetic.scene import Person, Scene, SceneConfig
 from stickgen_core.sources.synthetic.stage import play
-from stickgen_core.sources.synthetic.truth import MEETING_M, heading, measure, own_frame, raised_side, rest_of
+from stickgen_core.sources.synthetic.truth import MEETING_M, measure, raised_side, rest_of
 
 # Two spans tell an order if the given assignment fits better than the other by this share of both.
 _CLEAR = 0.10

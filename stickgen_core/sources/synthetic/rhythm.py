@@ -28,6 +28,9 @@ def repeated_speed(joints: np.ndarray, act: Act, moves: Catalogue, fps: float) -
     x = np.concatenate([part.reshape(len(span), -1) for part in parts], 1)
     x = x - x.mean(0)
     own = gesture.period_s * (2.0 if gesture.profile == "alternate" else 1.0) * fps
+    if gesture.profile == "circle":
+        # A circling arm speeds up and slows down over half a turn at either end: between, it is faster than its mean.
+        own *= 1.0 - 0.5 / act.count
     lags = np.arange(max(int(_FASTEST * own), 2), min(int(_SLOWEST * own) + 1, len(x) - 3))
     if len(lags) < 4:
         return None

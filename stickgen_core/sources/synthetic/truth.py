@@ -10,6 +10,7 @@ import numpy as np
 
 from stickgen_core.skeleton.body import JOINT
 from stickgen_core.sources.synthetic.acts import Act, lead_s
+from stickgen_core.sources.synthetic.axes import chest_axes, dwell, heading, own_frame, rises
 from stickgen_core.sources.synthetic.catalogue import Catalogue, Gesture
 from stickgen_core.sources.synthetic.channels import OTHER
 from stickgen_core.sources.synthetic.going import descent_s
@@ -28,34 +29,6 @@ _RISE_SHARE = {"other": 0.41, "front": 0.31}
 _LONG_STROKE_S, _DWELL_SHARE = 0.9, 0.43
 # Half-way between the drawn bands (0.60-0.72, 0.92-1.08, 1.35-1.60 of a move's own period).
 _FAST, _SLOW = 0.82, 1.21
-
-
-def heading(joints: np.ndarray) -> np.ndarray:
-    """[T, 22, 3] -> [T] unwrapped angle of the way the hips face; 0 is +Z, positive is to the left."""
-    across = joints[:, JOINT["left_hip"]] - joints[:, JOINT["right_hip"]]
-    return np.unwrap(np.arctan2(-across[:, 2], across[:, 0]))
-
-
-def own_frame(joints: np.ndarray) -> np.ndarray:
-    """[T, 22, 3] with the pelvis' place and the first frame's heading taken away; heights stay."""
-    a = heading(joints)[0]
-    d = joints - joints[:1, :1] * np.array([1.0, 0.0, 1.0])
-    x = np.cos(a) * d[..., 0] - np.sin(a) * d[..., 2]
-    z = np.sin(a) * d[..., 0] + np.cos(a) * d[..., 2]
-    return np.stack([x, d[..., 1], z], -1)
-
-
-def rises(signal: np.ndarray, high: float = 0.55, low: float = 0.40) -> np.ndarray:
-    """Frames at which a signal goes above `high` of its maximum, having been below `low` of it since the last time."""
-    top = signal.max()
-    found, armed = [], True
-    for frame, value in enumerate(signal / max(top, 1e-9)):
-        if armed and value > high:
-            found.append(frame)
-            armed = False
-        elif value < low:
-            armed = True
-    return np.array(found)
 
 
 def measure(joints: np.ndarray, act: Act, moves: Catalogue, fps: float) -> dict[str, Any]:
@@ -128,18 +101,8 @@ def _gesture(span: np.ndarray, act: Act, moves: Catalogue, fps: float) -> dict[s
         mean = 1.0 - 0.5 / act.count if gesture.profile == "circle" else 1.0
         facts["tempo"] = speed_class(float(np.diff(starts).mean()) / fps / gesture.period_s / mean)
     elif gesture.profile == "pulse" and gesture.period_s * gesture.width >= _LONG_STROKE_S:
-        facts["tempo"] = speed_class(_dwell(away) / fps / _DWELL_SHARE / (gesture.period_s * gesture.width))
+        facts["tempo"] = speed_class(dwell(away) / fps / _DWELL_SHARE / (gesture.period_s * gesture.width))
     return facts
-
-
-def _dwell(signal: np.ndarray) -> float:
-    """Frames, with fractions, that a signal is above half of its greatest value."""
-    u = signal / max(float(signal.max()), 1e-9) - 0.5
-    over = np.flatnonzero(u > 0)
-    first, last = int(over[0]), int(over[-1])
-    before = u[first] / (u[first] - u[first - 1]) if first > 0 else 0.0
-    after = u[last] / (u[last] - u[last + 1]) if last + 1 < len(u) else 0.0
-    return float(last - first + before + after)
 
 
 def _head_only(stroke: Mapping[str, Any]) -> bool:
@@ -187,16 +150,6 @@ def _acting_side(body: np.ndarray, channels: Mapping[str, Any], act: Act, moves:
         # The foot that is held up rises higher than the one that hops.
         return "right" if left > right else "left"
     return "left" if left > right else "right"
-
-
-def chest_axes(joints: np.ndarray) -> np.ndarray:
-    """[T, 22, 3] -> [T, 3, 3]: unit vectors to the left, up and forward of the chest."""
-    across = joints[:, JOINT["left_collar"]] - joints[:, JOINT["right_collar"]]
-    across = across / np.sqrt((across * across).sum(-1, keepdims=True))
-    up = joints[:, JOINT["neck"]] - joints[:, JOINT["spine2"]]
-    up = up - (up * across).sum(-1, keepdims=True) * across
-    up = up / np.sqrt((up * up).sum(-1, keepdims=True))
-    return np.stack([across, up, np.cross(across, up)], -2)
 
 
 def raised_side(joints: np.ndarray, act: Act, gesture: Gesture, fps: float, rest: np.ndarray) -> str:
