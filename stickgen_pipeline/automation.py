@@ -24,6 +24,8 @@ C = dg.AutomationCondition
 
 DATA_GROUPS = ("raw", "canonical", "corpus")
 NO_INVENTORY = "no inventory"
+BECAUSE, RAW_CHANGED = "stickgen/because", "raw files changed"
+MOST_TRIES = 3
 
 _new_content = (
     C.missing().newly_true() | C.code_version_changed() | C.any_deps_match(C.data_version_changed()).with_label("any_deps_content_changed")
@@ -62,20 +64,25 @@ def raw_sensor(steps: Steps, interval_s: int) -> dg.SensorDefinition:
         description="Takes a new inventory of a data set whose folder changed.",
     )
     def raw_files_changed(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
-        cursor = json.loads(context.cursor) if context.cursor else {"seen": {}, "requests": 0}
-        known: Mapping[str, str] = cursor["seen"]
+        cursor = json.loads(context.cursor) if context.cursor else {}
+        known: Mapping[str, str] = cursor.get("seen", {})
         now = {key: _signature(step) for key, step in watched.items()}
         changed = [key for key, step in watched.items() if known.get(key) != now[key] and not _just_taken(step, known.get(key))]
-        requests = cursor["requests"] + bool(changed)
-        context.update_cursor(json.dumps({"seen": now, "requests": requests}))
-        if not changed:
+        tries = {key: n for key, n in cursor.get("tries", {}).items() if key not in changed and not _taken(watched[key])}
+        # A run that failed or was killed is asked for again, a few times: the files may be as they were, the inventory is not of them.
+        again = [key for key in tries if tries[key] < MOST_TRIES and not changed and not _going(context.instance)]
+        asked = [*changed, *again]
+        tries |= {key: tries.get(key, 0) + 1 for key in asked}
+        requests = cursor.get("requests", 0) + bool(asked)
+        context.update_cursor(json.dumps({"seen": now, "requests": requests, "tries": tries}))
+        if not asked:
             yield dg.SkipReason(f"nothing changed in {len(watched)} folders")
             return
         yield dg.RunRequest(
             # Numbered: a disk that goes and comes and goes again is in a state that was asked for before.
-            run_key=digest_json([changed, now, requests])[:16],
-            asset_selection=[dg.AssetKey(key.split("/")) for key in changed],
-            tags={"stickgen/because": "raw files changed"},
+            run_key=digest_json([asked, now, requests])[:16],
+            asset_selection=[dg.AssetKey(key.split("/")) for key in asked],
+            tags={BECAUSE: RAW_CHANGED},
         )
 
     return raw_files_changed
@@ -86,10 +93,22 @@ def _signature(step: Step) -> str:
     return step.recipe() if find_manifest(step.folder) is not None else NO_INVENTORY
 
 
+def _taken(step: Step) -> bool:
+    """The inventory is of these files."""
+    manifest = find_manifest(step.folder)
+    return manifest is not None and manifest.recipe == step.recipe()
+
+
+def _going(instance: dg.DagsterInstance) -> bool:
+    """Whether a run that takes inventories has not ended yet."""
+    done = {dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED}
+    waiting = [status for status in dg.DagsterRunStatus if status not in done]
+    return bool(instance.get_runs(filters=dg.RunsFilter(tags={BECAUSE: RAW_CHANGED}, statuses=waiting), limit=1))
+
+
 def _just_taken(step: Step, known: str | None) -> bool:
     """The inventory that the last request asked for is there and is of these files."""
-    manifest = find_manifest(step.folder)
-    return known == NO_INVENTORY and manifest is not None and manifest.recipe == step.recipe()
+    return known == NO_INVENTORY and _taken(step)
 
 
 def registry_sensor(folder: Path, interval_s: int, url: str) -> dg.SensorDefinition:

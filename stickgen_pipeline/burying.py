@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 OWNER_TAG, SERVER_TAG = "stickgen/process", ".dagster/grpc_info"
 UNFINISHED = (dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.CANCELING)
-CONNECT_S = 5.0
+CONNECT_S = 2.0
 
 
 def own_mark() -> str:
@@ -43,21 +43,23 @@ def is_dead(run: dg.DagsterRun) -> bool:
     if mark:
         return not is_alive(mark)
     server = run.tags.get(SERVER_TAG)
-    return bool(server) and not _answers(json.loads(server or "{}"))
+    return bool(server) and _gone(json.loads(server or "{}"))
 
 
-def _answers(server: dict[str, object]) -> bool:
-    """Whether somebody listens where the run was started from."""
+def _gone(server: dict[str, object]) -> bool:
+    """Whether nobody listens any more where the run was started from. A server that is too busy to answer is not gone."""
     try:
         if server.get("socket"):
             with socket.socket(socket.AF_UNIX) as line:
                 line.settimeout(CONNECT_S)
                 line.connect(str(server["socket"]))
-        else:
+        elif server.get("port"):
             socket.create_connection((str(server.get("host") or "127.0.0.1"), int(str(server["port"]))), CONNECT_S).close()
-    except (OSError, KeyError, ValueError):
+    except (ConnectionRefusedError, FileNotFoundError):
+        return True
+    except OSError:
         return False
-    return True
+    return False
 
 
 def bury_the_dead(instance: dg.DagsterInstance) -> list[str]:

@@ -233,14 +233,13 @@ def test_the_raw_sensor_asks_again_each_time_a_disk_goes_and_comes(tmp_path: Pat
     sensor = raw_sensor(world.steps(), 5)
 
     def tick(cursor: str | None) -> tuple[list[dg.RunRequest], str]:
-        context = dg.build_sensor_context(cursor=cursor)
+        context = dg.build_sensor_context(instance=world.instance, cursor=cursor)
         found = [one for one in sensor(context) if isinstance(one, dg.RunRequest)]
         return found, context.cursor
 
     keys = []
     requests, cursor = tick(None)
     assert {key.to_user_string() for key in requests[0].asset_selection} == {"raw/amass", "raw/beat"}
-    assert tick(cursor)[0] == [], "asked, but the run has not ended"
     world.scan()
     requests, cursor = tick(cursor)
     assert requests == [], "the inventory that was asked for is there"
@@ -254,3 +253,22 @@ def test_the_raw_sensor_asks_again_each_time_a_disk_goes_and_comes(tmp_path: Pat
     (tmp_path / "built" / "raw" / "amass" / "manifest.json").unlink()
     requests, cursor = tick(cursor)
     assert [key.to_user_string() for one in requests for key in one.asset_selection] == ["raw/amass"]
+
+
+def test_a_request_whose_run_was_killed_is_made_again_a_few_times_and_not_while_one_is_going(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    sensor, cursor, asked = raw_sensor(world.steps(), 5), None, []
+    job = world.definitions().resolve_implicit_global_asset_job_def()
+    going = None
+    for _ in range(8):
+        context = dg.build_sensor_context(instance=world.instance, cursor=cursor)
+        asked.append([one for one in sensor(context) if isinstance(one, dg.RunRequest)])
+        cursor = context.cursor
+        if going is None:  # the first request's run is going for one tick, then it is killed
+            going = world.instance.create_run_for_job(job, tags=dict(asked[0][0].tags), status=dg.DagsterRunStatus.STARTED)
+        else:
+            world.instance.report_run_failed(going)
+    assert [len(one) for one in asked] == [1, 0, 1, 1, 0, 0, 0, 0]
+    world.scan()
+    context = dg.build_sensor_context(instance=world.instance, cursor=cursor)
+    assert [one for one in sensor(context) if isinstance(one, dg.RunRequest)] == []

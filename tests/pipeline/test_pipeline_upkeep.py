@@ -4,6 +4,7 @@ import http.server
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -17,7 +18,7 @@ from stickgen_core.records.bundle import read_table
 from stickgen_core.records.bundle_verifier import problems
 from stickgen_core.records.manifest import read_manifest
 from stickgen_core.settings import AlertConfig
-from stickgen_pipeline import alerts, needs
+from stickgen_pipeline import alerts, burying, needs
 from stickgen_pipeline.burying import OWNER_TAG, bury_the_dead, is_alive, own_mark
 from stickgen_pipeline.checklist import listed_checks
 from stickgen_pipeline.commands.lineage import is_absent
@@ -114,6 +115,23 @@ def test_a_killed_run_is_buried_with_its_pool_slot_and_a_living_one_is_not():
             assert instance.get_run_by_id(mine.run_id).status == dg.DagsterRunStatus.STARTED
             assert instance.get_run_by_id(dying.run_id).status == dg.DagsterRunStatus.FAILURE
             assert bury_the_dead(instance) == []
+
+
+def test_a_server_that_is_busy_is_not_gone_and_one_that_left_its_socket_behind_is(tmp_path):
+    path = str(tmp_path / "s")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(path)
+        server.listen(0)
+        waiting = []
+        for _ in range(8):  # nobody accepts: the queue fills, and connecting is refused an answer
+            line = socket.socket(socket.AF_UNIX)
+            line.setblocking(False)
+            line.connect_ex(path)
+            waiting.append(line)
+        assert not burying._gone({"socket": path})
+        for line in waiting:
+            line.close()
+    assert burying._gone({"socket": path}) and burying._gone({"socket": str(tmp_path / "never")})
 
 
 def test_a_number_that_was_used_again_is_not_the_same_process():
