@@ -74,7 +74,8 @@ class LossWeights(Section):
 class ObjectiveConfig(Section):
     """How noise is added and what the network is asked for.
 
-    path, prediction        linear + clean is the model; cosine and velocity are ablations
+    path, prediction        linear + clean is the model, residual the same clean motion as a correction of the best linear estimate from the
+                            noisy one; cosine and velocity are ablations
     time_mean, time_std     times are sigmoid(N(mean, std)); negative means noise-heavy
     pose_weighting          uniform, or velocity: 1/(1-t)^2 with 1-t clipped at `pose_clip`, mean 1 over the times
     diffusion_clip          the same clip for the diffusion term, as the sampler's last steps see it
@@ -87,7 +88,7 @@ class ObjectiveConfig(Section):
     """
 
     path: Literal["linear", "cosine"]
-    prediction: Literal["clean", "velocity"]
+    prediction: Literal["clean", "residual", "velocity"]
     time_mean: float
     time_std: float = Field(gt=0)
     pose_weighting: Literal["uniform", "velocity"]

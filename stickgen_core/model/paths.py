@@ -38,13 +38,18 @@ def noised(path: str, clean: Tensor, noise: Tensor, time: Tensor) -> Tensor:
 
 
 def clean_from_output(path: str, prediction: str, output: Tensor, noisy: Tensor, time: Tensor) -> Tensor:
-    """The clean motion that a network's output stands for: itself, or what a velocity dz/dt implies at z.
+    """The clean motion that a network's output stands for: itself, a correction of the best linear estimate, or what a velocity dz/dt implies at z.
 
-    With z = a x + s e and v = a' x + s' e: x = (s' z − s v) / (s' a − s a'); linear: z + (1−t) v.
+    With z = a x + s e, x and e of unit variance, the best linear estimate is a z / (a² + s²) and its error has variance s² / (a² + s²): a network
+    that gives that error in units of its spread need not carry through its layers what z already tells (exactly, where the noise ends).
+    With v = a' x + s' e: x = (s' z − s v) / (s' a − s a'); linear: z + (1−t) v.
     """
     if prediction == "clean":
         return output
     at = levels(path, time)
+    if prediction == "residual":
+        power = at.signal.square() + at.noise.square()
+        return _over(at.signal / power, output) * noisy + _over(at.noise / power.sqrt(), output) * output
     divisor = at.noise_rate * at.signal - at.noise * at.signal_rate
     return _over(at.noise_rate / divisor, output) * noisy - _over(at.noise / divisor, output) * output
 

@@ -74,6 +74,23 @@ def test_a_true_velocity_implies_the_true_motion(path: str) -> None:
     torch.testing.assert_close(clean_from_output(path, "velocity", velocity, noisy, time), clean, atol=1e-9, rtol=1e-9)
 
 
+@pytest.mark.parametrize("path", ["linear", "cosine"])
+def test_a_correction_starts_from_the_best_linear_estimate_and_ends_at_the_data(path: str) -> None:
+    draw = torch.Generator().manual_seed(0)
+    clean, noise = (torch.randn(200_000, 1, dtype=torch.float64, generator=draw) for _ in range(2))
+    nothing = torch.zeros_like(clean)
+    for t in (0.0, 0.3, 0.7, 1.0):
+        time = torch.full((len(clean),), t, dtype=torch.float64)
+        at = levels(path, time[:1])
+        noisy = noised(path, clean, noise, time)
+        error = clean - clean_from_output(path, "residual", nothing, noisy, time)
+        expected = at.noise**2 / (at.signal**2 + at.noise**2)
+        assert error.square().mean() == pytest.approx(expected.item(), abs=0.01), "no linear estimate does better"
+        spread = expected.sqrt()
+        wanted = torch.where(spread > 0, error / spread.clamp(min=1e-12), nothing)
+        torch.testing.assert_close(clean_from_output(path, "residual", wanted, noisy, time), clean, atol=1e-9, rtol=1e-9)
+
+
 def test_time_weights_average_to_one_over_the_drawn_times() -> None:
     objective = run_config(CONFIGS, "full", "small", "pretrain").objective
     times = draw_time(torch.randn(400_000, generator=torch.Generator().manual_seed(0), dtype=torch.float64), objective)
