@@ -22,7 +22,7 @@ from stickgen_core.curation.duplicates import describe
 from stickgen_core.curation.scores import SCORES, camera_stability, held_ids, score_clips
 from stickgen_core.errors import StickgenError
 from stickgen_core.records.digests import digest_json, field_digest
-from stickgen_core.records.publish import publishing
+from stickgen_core.records.publish import publishing, sweep
 
 Progress = Callable[[str, int, int], None] | None
 MEASURE_VERSION = 2
@@ -47,6 +47,7 @@ def measure(corpus: Corpus, config: CurationConfig, cache: Path | None = None, p
         return parquet_table(path)
     table = _measured(corpus, config, progress, workers)
     if path is not None:
+        sweep(path.parent)
         with publishing(path) as temporary:
             pq.write_table(table, temporary, compression="zstd")
     return table

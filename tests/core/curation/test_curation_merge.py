@@ -1,6 +1,7 @@
 """The chain from sources to stages: nothing is lost without a reason, nothing leaks, nothing depends on order, and asking again is free."""
 
 import json
+import os
 import sys
 from collections import Counter
 from dataclasses import replace
@@ -18,6 +19,7 @@ from stickgen_core.curation.config import CurationConfig, MergeConfig, StageConf
 from stickgen_core.curation.measure import chunks, measure
 from stickgen_core.curation.statistics import curation_statistics, merge_statistics, write_statistics
 from stickgen_core.errors import StickgenError
+from stickgen_core.records.publish import temporary_beside
 from stickgen_core.skeleton import JOINT_COUNT, physics, stick_layout, sticks
 from stickgen_core.sources.recording import Text
 from tests.core.curation.curation_motions import FPS, frozen, jittery, kick, one_joint_jumps, stuck_loop, walk, wave
@@ -272,3 +274,14 @@ def test_two_workers_measure_what_one_does(store):
     with pytest.MonkeyPatch.context() as small:
         small.setattr(sys.modules["stickgen_core.curation.measure"], "CHUNKS_A_TASK", 3)
         assert measure(corpus, tiny, workers=2).equals(measure(corpus, tiny))
+
+
+def test_what_a_killed_measuring_left_behind_is_swept_by_the_next(store, tmp_path):
+    corpus = store("alpha", bank("alpha", 3))
+    cache = tmp_path / "measured"
+    cache.mkdir()
+    left = temporary_beside(cache / "x.parquet")
+    left = left.with_name(left.name.replace(f"-{os.getpid()}.", "-999999999."))
+    left.write_bytes(b"half")
+    measure(corpus, CONFIG, cache)
+    assert not left.exists() and len(list(cache.iterdir())) == 1
