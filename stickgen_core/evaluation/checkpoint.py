@@ -99,7 +99,8 @@ def evaluate_checkpoint(
     started, bench = time.monotonic(), bench or Bench()
     sampler = Sampler.of(checkpoint, vectors, seed=config.seed, guidance=config.guidance, steps=config.steps, batch=config.batch)
     checkpoint_fits(sampler, corpus, bench.current)
-    evaluator_fits(evaluator, corpus, sampler.statistics.width)
+    for judging in (evaluator, *(bench.panel.judges.values() if bench.panel else ())):
+        evaluator_fits(judging, corpus, sampler.statistics.width)
     torch.set_num_threads(max(1, config.evaluator.threads))
     longest, title = sampler.run.data.max_frames, name or sampler.run.name
     items = read_items(corpus, choose(corpus, config.split, config.samples, config.seed), config.seed).cut(longest)

@@ -11,6 +11,7 @@ class EvaluatorConfig(Section):
     """The text–motion network and the action classifier that judge; trained on the train split, never on what they judge.
 
     representation      motion (the sticks) | joints (the ceiling: what the sticks lose is the difference)
+    text_branch         tokens (a word encoder trained here) | folder of a language model whose frozen token states are read (DistilBERT, MPNet)
     patch_frames        frames in one token
     unknown_share       words replaced by the unknown word in training, so that it has a meaning
     same_caption        word-weighted cosine above which two captions of a batch are not each other's negatives
@@ -20,6 +21,7 @@ class EvaluatorConfig(Section):
     """
 
     representation: Literal["motion", "joints"] = "motion"
+    text_branch: str = "tokens"
     width: PositiveInt = 256
     layers: PositiveInt = 6
     decoder_layers: PositiveInt = 2

@@ -15,6 +15,7 @@ from stickgen_core.evaluation.items import Items
 from stickgen_core.evaluation.network import ActionClassifier, TextMotion
 from stickgen_core.evaluation.patches import Scale, in_batches
 from stickgen_core.evaluation.retrieval import unit_vectors
+from stickgen_core.evaluation.states import TokenStates, states_of
 from stickgen_core.evaluation.words import Vocabulary
 from stickgen_core.records.digests import digest_fields, digest_file
 from stickgen_core.records.manifest import FileRecord, Manifest, manifest_path, read_manifest, write_manifest
@@ -40,6 +41,7 @@ class Evaluator:
     longest_m: np.ndarray
     config: EvaluatorConfig
     card: dict[str, Any]
+    states: TokenStates | None = None
 
     @property
     def digest(self) -> str:
@@ -47,7 +49,10 @@ class Evaluator:
         arrays = {f"network.{k}": v.numpy() for k, v in self.network.state_dict().items()}
         arrays |= {f"classifier.{k}": v.numpy() for k, v in self.classifier.state_dict().items()}
         arrays |= {"mean": self.scale.mean, "std": self.scale.std, "longest_m": self.longest_m}
-        told = {"config": self.config.model_dump(mode="json"), "words": self.vocabulary.words, "actions": self.actions}
+        config = self.config.model_dump(mode="json", exclude={"text_branch"})
+        told: dict[str, Any] = {"config": config, "words": self.vocabulary.words, "actions": self.actions}
+        if self.states is not None:
+            told["text_branch"] = self.states.digest
         return digest_fields("evaluator.v1", arrays, told)
 
     def embed_motions(self, items: Items, batch: int = 64) -> np.ndarray:
@@ -66,7 +71,8 @@ class Evaluator:
         found = []
         with torch.no_grad():
             for start in range(0, len(distinct), batch):
-                numbers, valid = self.vocabulary.numbers(distinct[start : start + batch])
+                told = distinct[start : start + batch]
+                numbers, valid = self.states.states(told) if self.states else self.vocabulary.numbers(told)
                 found.append(self.network.encode_text(torch.from_numpy(numbers), torch.from_numpy(valid))[0].double().numpy())
         place = {caption: row for row, caption in enumerate(distinct)}
         return unit_vectors(np.concatenate(found))[[place[c] for c in captions]]
@@ -90,11 +96,13 @@ class Evaluator:
         return self.scale
 
 
-def build(config: EvaluatorConfig, patch_width: int, words: int, actions: int, seed: int) -> tuple[TextMotion, ActionClassifier]:
-    """Both networks with weights that depend on the seed alone."""
+def build(
+    config: EvaluatorConfig, patch_width: int, words: int, actions: int, seed: int, state_width: int = 0
+) -> tuple[TextMotion, ActionClassifier]:  # fmt: skip
+    """Both networks with weights that depend on the seed alone; `state_width` where a language model's states take the words' place."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return TextMotion(config, patch_width, words).eval(), ActionClassifier(config, patch_width, actions).eval()
+        return TextMotion(config, patch_width, words, state_width).eval(), ActionClassifier(config, patch_width, actions).eval()
 
 
 def save_evaluator(evaluator: Evaluator, folder: Path, name: str, recipe: str, parents: dict[str, str], made: dict[str, Any]) -> Manifest:
@@ -134,14 +142,20 @@ def load_evaluator(folder: Path) -> Evaluator:
         config = EvaluatorConfig.model_validate(told["config"])
         vocabulary = Vocabulary(tuple(told["vocabulary"]["words"]), tuple(told["vocabulary"]["weights"]), told["vocabulary"]["max_words"])
         scale = Scale(stored["mean"].numpy(), stored["std"].numpy())
-        network, classifier = build(config, config.patch_frames * len(scale.mean), len(vocabulary), len(told["actions"]), seed=0)
+        states = states_of(config.text_branch, config.max_words)
+        width = states.width if states else 0
+        network, classifier = build(config, config.patch_frames * len(scale.mean), len(vocabulary), len(told["actions"]), 0, width)
         network.load_state_dict(stored["network"], strict=True)
         classifier.load_state_dict(stored["classifier"], strict=True)
+    except MissingInput:
+        raise
     except FileNotFoundError as error:
         raise MissingInput(f"{error.filename}: not there; train the evaluator again with `stickgen build evaluator`") from None
     except Exception as error:
         raise Corrupt(f"{folder}: not an evaluator ({str(error).splitlines()[0]}); remove it and train it again") from None
-    evaluator = Evaluator(network, classifier, vocabulary, scale, tuple(told["actions"]), stored["longest_m"].numpy(), config, told["card"])
+    evaluator = Evaluator(
+        network, classifier, vocabulary, scale, tuple(told["actions"]), stored["longest_m"].numpy(), config, told["card"], states
+    )
     if evaluator.digest != manifest.digest:
         raise Corrupt(f"{folder}: weights do not match the manifest's digest {manifest.digest[:12]}; remove it and train it again")
     return evaluator

@@ -71,11 +71,11 @@ class Distribution(nn.Module):
 class TextMotion(nn.Module):
     """Both encoders and the decoder that keeps the latent about motion (TMR found that the reconstruction matters)."""
 
-    def __init__(self, config: EvaluatorConfig, patch_width: int, words: int):
+    def __init__(self, config: EvaluatorConfig, patch_width: int, words: int, state_width: int = 0):
         super().__init__()
         self.motion_tokens = MotionTokens(patch_width, config.width, config.max_actors)
         self.motion_encoder = Distribution(config)
-        self.words = nn.Embedding(words, config.width)
+        self.words = nn.Linear(state_width, config.width) if state_width else nn.Embedding(words, config.width)
         self.text_encoder = Distribution(config)
         self.place = nn.Embedding(config.max_actors, config.width)
         self.decoder = nn.ModuleList(Block(config.width, config.heads, config.feedforward) for _ in range(config.decoder_layers))
@@ -85,8 +85,10 @@ class TextMotion(nn.Module):
         return self.motion_encoder(self.motion_tokens(patches, place, person), valid)
 
     def encode_text(self, words: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+        """Word numbers [B,L], or a language model's states [B,L,H] -> mean and log variance."""
         place = torch.arange(words.shape[1], device=words.device)
-        return self.text_encoder(self.words(words) + waves(place, self.words.embedding_dim), valid)
+        tokens = self.words(words)
+        return self.text_encoder(tokens + waves(place, tokens.shape[-1]), valid)
 
     def decode(self, latent: Tensor, place: Tensor, person: Tensor, valid: Tensor) -> Tensor:
         """A latent -> the patches it stands for: [B,D] -> [B,L,P·W]."""

@@ -20,6 +20,7 @@ from stickgen_core.evaluation.kinematics import Motion, longest_segments
 from stickgen_core.evaluation.network import ActionClassifier, TextMotion, contrastive, divergence
 from stickgen_core.evaluation.patches import Patches, Scale, patchify
 from stickgen_core.evaluation.retrieval import r_precision
+from stickgen_core.evaluation.states import TokenStates, states_of
 from stickgen_core.evaluation.words import UNKNOWN, Vocabulary
 from stickgen_core.records.digests import digest_json
 from stickgen_core.records.manifest import find_manifest
@@ -47,7 +48,9 @@ def train_evaluator(
     started = time.monotonic()
     field = "joints" if config.evaluator.representation == "joints" else "motion"
     items = read_items(corpus, choose(corpus, config.reference_split, None, seed), seed, field, progress)
-    evaluator = teach(items, config, seed, shuffle_captions=shuffle_captions, progress=progress)
+    conditioning = dict(corpus.manifest.notes.get("encoder") or {})
+    states = states_of(config.evaluator.text_branch, config.evaluator.max_words, conditioning.get("weights"))
+    evaluator = teach(items, config, seed, shuffle_captions=shuffle_captions, states=states, progress=progress)
     evaluator.card["same_caption"] = _same_caption(evaluator, corpus, config)
     evaluator.card.update(corpus=corpus.digest, split=config.reference_split, **_held_out(evaluator, corpus, config, field))
     save_evaluator(evaluator, into, name, recipe, parents, {"wall_s": round(time.monotonic() - started, 1), "torch": torch.__version__})
@@ -90,8 +93,11 @@ def _held_out(evaluator: Evaluator, corpus: Corpus, config: EvaluationConfig, fi
     }
 
 
-def teach(items: Items, config: EvaluationConfig, seed: int, *, shuffle_captions: bool = False, progress: Progress = None) -> Evaluator:
-    """Both networks from training clips in memory."""
+def teach(
+    items: Items, config: EvaluationConfig, seed: int, *, shuffle_captions: bool = False, states: TokenStates | None = None,
+    progress: Progress = None,
+) -> Evaluator:  # fmt: skip
+    """Both networks from training clips in memory; `states` reads the captions where a language model is named."""
     size = config.evaluator
     threads = torch.get_num_threads()
     torch.set_num_threads(size.threads)
@@ -101,11 +107,12 @@ def teach(items: Items, config: EvaluationConfig, seed: int, *, shuffle_captions
         actions = tuple(int(a) for a in np.unique(items.actions[items.actions >= 0]))
         if not actions:
             raise MissingInput("evaluator: no training clip has an action; the classifier cannot be trained")
-        network, classifier = build(size, size.patch_frames * len(scale.mean), len(vocabulary), len(actions), key64(seed, "evaluator") >> 1)
+        network, classifier = build(size, size.patch_frames * len(scale.mean), len(vocabulary), len(actions), key64(seed, "evaluator") >> 1,
+                                    states.width if states else 0)  # fmt: skip
         patches = patchify(items.motions, items.present, scale, size.patch_frames, size.max_actors)
         order = generator(seed, "control").permutation(len(items)) if shuffle_captions else np.arange(len(items))
-        numbers, _ = vocabulary.numbers([items.captions[i] for i in order])
-        losses = _teach_network(network, patches, numbers, vocabulary, size, seed, progress)
+        captions = [items.captions[i] for i in order]
+        losses = _teach_network(network, patches, captions, vocabulary, states, size, seed, progress)
         losses |= _teach_classifier(classifier, patches, np.searchsorted(actions, items.actions), items.actions >= 0, size, seed, progress)
     finally:
         torch.set_num_threads(threads)
@@ -115,7 +122,7 @@ def teach(items: Items, config: EvaluationConfig, seed: int, *, shuffle_captions
             [Motion.of(m, p) for m, p in zip(items.motions, items.present, strict=True)], config.limits.longest_quantile
         )
     card = {"seed": seed, "trained_on": len(items), "shuffled_captions": shuffle_captions, "final_losses": losses}
-    return Evaluator(network.eval(), classifier.eval(), vocabulary, scale, actions, longest, size, card)
+    return Evaluator(network.eval(), classifier.eval(), vocabulary, scale, actions, longest, size, card, states)
 
 
 def _rows(count: int, config: EvaluatorConfig, steps: int, seed: int, name: str) -> Iterator[torch.Tensor]:
@@ -140,9 +147,11 @@ def _optimiser(
 
 
 def _teach_network(
-    network: TextMotion, patches: Patches, numbers: np.ndarray, vocabulary: Vocabulary, config: EvaluatorConfig, seed: int, progress: Progress
+    network: TextMotion, patches: Patches, captions: list[str], vocabulary: Vocabulary, states: TokenStates | None, config: EvaluatorConfig,
+    seed: int, progress: Progress,
 ) -> dict[str, float]:  # fmt: skip
     optimiser, schedule = _optimiser(network, config, config.steps)
+    numbers, _ = vocabulary.numbers(captions)
     words = torch.from_numpy(numbers)
     noise = torch.Generator().manual_seed(key64(seed, "evaluator noise") >> 1)
     network.train()
@@ -153,9 +162,11 @@ def _teach_network(
         said = said[:, : max(1, int((said != 0).sum(1).max()))]
         bags = torch.from_numpy(vocabulary.bags(said.numpy()))
         forget = (torch.rand(said.shape, generator=noise) < config.unknown_share) & (said != 0)
-        told = torch.where(forget, torch.tensor(UNKNOWN), said)
+        told, heard = torch.where(forget, torch.tensor(UNKNOWN), said), said != 0
+        if states is not None:
+            told, heard = map(torch.from_numpy, states.states([captions[int(row)] for row in rows]))
         motion_mean, motion_spread = network.encode_motion(*batch.inputs())
-        text_mean, text_spread = network.encode_text(told, said != 0)
+        text_mean, text_spread = network.encode_text(told, heard)
         drawn = [
             m + (s / 2).exp() * torch.randn(m.shape, generator=noise) for m, s in ((motion_mean, motion_spread), (text_mean, text_spread))
         ]

@@ -21,6 +21,11 @@ _DECIDING = ("config.json", "modules.json", "sentence_bert_config.json", "tokeni
              "special_tokens_map.json", "1_Pooling/config.json", "model.safetensors")  # fmt: skip
 
 
+def weights_digest(folder: Path) -> str:
+    """Digest of every file of a model that decides a vector."""
+    return digest_entries("encoder", [(n, digest_file(folder / n)) for n in _DECIDING if (folder / n).is_file()])
+
+
 def open_minilm(config: TextConfig) -> "SentenceEncoder":
     """all-MiniLM-L6-v2 from its package: mean pooling, normalised, 384 wide."""
     try:
@@ -66,7 +71,7 @@ class SentenceEncoder:
         declared = json.loads(limits.read_text()).get("max_seq_length") if limits.is_file() else None
         max_tokens = declared or transformer["max_position_embeddings"]
         _check_pooling(folder, pooling)
-        weights = digest_entries("encoder", [(n, digest_file(folder / n)) for n in _DECIDING if (folder / n).is_file()])
+        weights = weights_digest(folder)
         self.card = EncoderCard(
             name=name, model=model, revision=revision, weights=weights, width=transformer["hidden_size"], pooling=pooling, normalised=True,
             instruction="", max_tokens=max_tokens, dtype="float32", batching=f"{config.batch_rows} rows of one token count",

@@ -115,6 +115,8 @@ def test_a_checkpoint_corpus_or_evaluator_that_does_not_fit_is_refused(checkpoin
     foreign = replace(evaluator, card={**evaluator.card, "corpus": "f" * 64})
     with pytest.raises(StickgenError, match="taught on corpus ffffffffffff"):
         evaluate_checkpoint(checkpoint, whole, vectors, foreign, config)
+    with pytest.raises(StickgenError, match="taught on corpus ffffffffffff"):
+        evaluate_checkpoint(checkpoint, whole, vectors, evaluator, config, Bench(panel=Panel({"seed_7": foreign}, {})))
     sampler = Sampler.of(checkpoint, vectors, seed=1)
     stale = replace(sampler, meta={**sampler.meta, "parents": {"corpus/embedded_sft": "a" * 64}})
     with pytest.raises(StickgenError, match="which is bbbbbbbbbbbb now"):

