@@ -57,7 +57,7 @@ class GenerationConfig(Section):
     min_quality_score: float = Field(ge=0, le=1)
     max_attempts: int = Field(ge=1)
     on_rejection: Literal["return", "refuse"] = "return"
-    join_s: float = Field(default=0.4, gt=0)
+    join_s: float = Field(default=0.8, gt=0)
     camera_reach: float = Field(default=1.5, gt=1)
     max_image_kb: int = Field(ge=1)
     max_image_px: int = Field(ge=16)
