@@ -6,6 +6,7 @@ import os
 import smtplib
 import urllib.error
 import urllib.request
+from datetime import UTC, datetime
 from email.message import EmailMessage
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
     from stickgen_core.settings import AlertConfig, Settings
 
 LOG = logging.getLogger("stickgen.alerts")
-MOST_EVENTS = 200
+# Runs that one look takes, and that are remembered as told; a run may be touched again after its end.
+MOST_RUNS = 100
+ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 TIMEOUT_S = 20.0
 
 
@@ -86,18 +89,19 @@ def check_sensor(settings: "Settings") -> dg.SensorDefinition:
         description="A failed check goes to the log, and to the webhook or mailbox of pipeline.alerts.",
     )
     def tell_of_failed_checks(context: dg.SensorEvaluationContext) -> dg.SkipReason:
-        after = int(context.cursor) if context.cursor else None
-        records = context.instance.event_log_storage.get_event_records(
-            dg.EventRecordsFilter(dg.DagsterEventType.ASSET_CHECK_EVALUATION, after_cursor=after), limit=MOST_EVENTS, ascending=True
+        cursor = json.loads(context.cursor) if context.cursor else {"after": 0.0, "told": []}
+        after = datetime.fromtimestamp(cursor["after"], UTC)
+        # By runs: the SQLite event log is a file a run and has no order over all of them.
+        records = context.instance.get_run_records(
+            filters=dg.RunsFilter(statuses=ENDED, updated_after=after), limit=MOST_RUNS, order_by="update_timestamp", ascending=True
         )
-        if not records:
-            return dg.SkipReason("no check was made since")
-        found = [record.event_log_entry.dagster_event for record in records]
-        evaluations = [event.asset_check_evaluation_data for event in found if event is not None]
-        failed = [evaluation for evaluation in evaluations if not evaluation.passed]
-        context.update_cursor(str(records[-1].storage_id))
+        fresh = [record for record in records if record.dagster_run.run_id not in cursor["told"]]
+        failed = [found for record in fresh for found in _failed_checks(context.instance, record.dagster_run.run_id)]
+        latest = max((record.update_timestamp.timestamp() for record in records), default=cursor["after"])
+        told = [*cursor["told"], *(record.dagster_run.run_id for record in fresh)][-MOST_RUNS:]
+        context.update_cursor(json.dumps({"after": latest, "told": told}))
         if not failed:
-            return dg.SkipReason(f"{len(records)} checks were made, none failed")
+            return dg.SkipReason(f"{len(fresh)} runs ended since, no check failed")
         lines = [
             f"{e.asset_key.to_user_string()} {e.check_name} ({e.severity.value.lower()}): {e.description or ''}".strip() for e in failed
         ]
@@ -106,3 +110,9 @@ def check_sensor(settings: "Settings") -> dg.SensorDefinition:
         return dg.SkipReason(f"{len(failed)} failed checks were told of")
 
     return tell_of_failed_checks
+
+
+def _failed_checks(instance: dg.DagsterInstance, run_id: str) -> list[dg.AssetCheckEvaluation]:
+    events = [entry.dagster_event for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)]
+    found = [event.asset_check_evaluation_data for event in events if event is not None]
+    return [evaluation for evaluation in found if not evaluation.passed]

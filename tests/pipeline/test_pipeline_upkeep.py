@@ -70,26 +70,34 @@ def test_a_webhook_is_told_and_its_address_is_in_no_log(monkeypatch, webhook, ca
     assert "secret-token" not in caplog.text
 
 
-def test_failed_checks_are_told_once_with_what_they_stop(monkeypatch):
+def test_failed_checks_are_told_once_with_what_they_stop(monkeypatch, tmp_path):
+    """On the SQLite storage of a real instance, which keeps a file a run."""
     told = []
     monkeypatch.setattr(alerts, "deliver", lambda config, subject, text: told.append((subject, text)))
-    settings = resolve("test")
-    sensor = alerts.check_sensor(settings)
-    with dg.DagsterInstance.ephemeral() as instance:
+    sensor = alerts.check_sensor(resolve("test"))
+
+    @dg.asset(key=["corpus", "merged"], check_specs=[dg.AssetCheckSpec(n, asset=["corpus", "merged"]) for n in ("no_leak", "has_clips")])
+    def merged():
+        yield dg.MaterializeResult()
+        yield dg.AssetCheckResult(check_name="no_leak", passed=False, description="3 leaks")
+        yield dg.AssetCheckResult(check_name="has_clips", passed=True)
+
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
 
         def tick(cursor):
             context = dg.build_sensor_context(instance=instance, cursor=cursor)
             sensor(context)
             return context.cursor
 
-        for name, passed, severity in (("no_leak", False, dg.AssetCheckSeverity.ERROR), ("has_clips", True, dg.AssetCheckSeverity.WARN)):
-            instance.report_runless_asset_event(dg.AssetCheckEvaluation(
-                asset_key=dg.AssetKey(["corpus", "merged"]), check_name=name, passed=passed, severity=severity, description="3 leaks", metadata={},
-            ))  # fmt: skip
         cursor = tick(None)
+        dg.materialize([merged], instance=instance)
+        for _ in range(3):
+            cursor = tick(cursor)
+        assert [subject for subject, _ in told] == ["1 checks failed, 1 of them stop what is downstream"]
+        assert "corpus/merged no_leak (error): 3 leaks" in told[0][1]
+        dg.materialize([merged], instance=instance)
         tick(cursor)
-    assert [subject for subject, _ in told] == ["1 checks failed, 1 of them stop what is downstream"]
-    assert "corpus/merged no_leak (error): 3 leaks" in told[0][1]
+        assert len(told) == 2
 
 
 def test_a_killed_run_is_buried_with_its_pool_slot_and_a_living_one_is_not():
