@@ -8,7 +8,7 @@ import urllib.error
 import urllib.request
 from datetime import UTC, datetime
 from email.message import EmailMessage
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
@@ -89,7 +89,7 @@ def check_sensor(settings: "Settings") -> dg.SensorDefinition:
         description="A failed check goes to the log, and to the webhook or mailbox of pipeline.alerts.",
     )
     def tell_of_failed_checks(context: dg.SensorEvaluationContext) -> dg.SkipReason:
-        cursor = json.loads(context.cursor) if context.cursor else {"after": 0.0, "told": []}
+        cursor: dict[str, Any] = json.loads(context.cursor) if context.cursor else {"after": 0.0, "told": []}
         after = datetime.fromtimestamp(cursor["after"], UTC)
         # By runs: the SQLite event log is a file a run and has no order over all of them.
         records = context.instance.get_run_records(
