@@ -179,16 +179,16 @@ def compare(options: argparse.Namespace) -> int:
         return 0 if found["equal"] else 1
     if kind == "aggregate":
         found = seeds.compare_aggregates(a, b)
-        rows = [(name, f"{m['difference']:.4g}", f"[{m['low']:.4g}, {m['high']:.4g}]", f"{m['p']:.3g}", f"{m['p_holm']:.3g}", "differs" if m["differs"] else "")
+        tests = [(name, f"{m['difference']:.4g}", f"[{m['low']:.4g}, {m['high']:.4g}]", f"{m['p']:.3g}", f"{m['p_holm']:.3g}", "differs" if m["differs"] else "")
                 for name, m in found["measures"].items()]  # fmt: skip
-        text = table(("measure", f"{found['b']} - {found['a']}", "95 % (Welch)", "p", "p (Holm)", ""), rows)
+        text = table(("measure", f"{found['b']} - {found['a']}", "95 % (Welch)", "p", "p (Holm)", ""), tests)
         answer(options, found, f"{text}\nnormality and variance tests are in --json with their power; they decide nothing")
         return 1 if any(m["differs"] for m in found["measures"].values()) else 0
     found = verification.compare_reports(a, b, options.tolerance)
-    rows = [(name, f"{m['a']:.4g}", f"{m['b']:.4g}", f"{m['relative']:.1%}", {True: "overlap", False: "apart", None: ""}[m["overlap"]], "" if m["within"] else "outside")
+    lines = [(name, f"{m['a']:.4g}", f"{m['b']:.4g}", f"{m['relative']:.1%}", {True: "overlap", False: "apart", None: ""}[m["overlap"]], "" if m["within"] else "outside")
             for name, m in found["measures"].items()]  # fmt: skip
     verdict = "equal digests" if found["equal"] else f"{'all' if found['within'] else 'not all'} measures within {options.tolerance:.0%}"
-    answer(options, found, f"{table(('measure', found['a'], found['b'], 'difference', 'intervals', ''), rows)}\n{verdict}")
+    answer(options, found, f"{table(('measure', found['a'], found['b'], 'difference', 'intervals', ''), lines)}\n{verdict}")
     return 0 if found["within"] else 1
 
 
