@@ -35,7 +35,7 @@ SIDES = ("left", "right")
 
 def run(quick: bool) -> list[Measure]:
     """Share of held-out clips whose asked arm is the one that moves, for both models, with the guess and the picture taken away."""
-    clips, steps = (96, 60) if quick else (384, 600)
+    clips, steps = (96, 60) if quick else (256, 300)
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
