@@ -160,7 +160,10 @@ async def _events(service: Service, request: Any, job: Job) -> AsyncIterator[str
 async def _looked(service: Service, job: Job) -> bool:
     """Wait a moment; whether the job has ended. One that is past its deadline is given up here, wherever the worker is."""
     if not job.outcome.done():
-        await asyncio.wait([asyncio.wrap_future(job.outcome)], timeout=LOOK_S)
+        waiting = asyncio.wrap_future(job.outcome)
+        # The job keeps its outcome; a look that nobody takes up again must not complain about it when the loop closes.
+        waiting.add_done_callback(lambda done: done.cancelled() or done.exception())
+        await asyncio.wait([waiting], timeout=LOOK_S)
     if not job.outcome.done() and job.over():
         service.jobs.cancel(job)
         raise timed_out()
