@@ -58,17 +58,26 @@ def torch_lock(links: str) -> "tuple[str, str]":
     return "torch-cuda.lock", f"torch: the package index's build ({size})"
 
 
+def digest_of(lock: str) -> str:
+    """What an environment with this torch lock was made from."""
+    return hashlib.sha256(b"".join(path.read_bytes() for path in (LOCKS / "base.lock", LOCKS / lock, ROOT / "pyproject.toml"))).hexdigest()
+
+
 def main() -> None:
     target = Path(os.environ.get("STICKGEN_VENV", ROOT / ".venv"))
     python = target / "bin" / "python"
     if not python.exists():
         venv.EnvBuilder(with_pip=True, clear=target.exists()).create(target)
+    stamp = target / ".stickgen-installed"
+    installed = stamp.read_text() if stamp.exists() else ""
+    # Either build will do once it is there: a folder of wheels that is not mounted today is no reason to download.
+    if not os.environ.get("STICKGEN_TORCH") and installed in {digest_of("torch-cpu.lock"), digest_of("torch-cuda.lock")}:
+        return
     links = find_links(python)
     lock, meaning = torch_lock(links)
     locks = [LOCKS / "base.lock", LOCKS / lock]
-    wanted = hashlib.sha256(b"".join(path.read_bytes() for path in (*locks, ROOT / "pyproject.toml"))).hexdigest()
-    stamp = target / ".stickgen-installed"
-    if stamp.exists() and stamp.read_text() == wanted:
+    wanted = digest_of(lock)
+    if installed == wanted:
         return
     print(f"Setting up {os.path.relpath(target)} with Python {sys.version.split()[0]}\n  {meaning}", flush=True)
     quiet = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]

@@ -54,6 +54,16 @@ def test_another_folder_of_wheels_for_another_python_does_not_count(bootstrap, t
     assert bootstrap.torch_lock(str(tmp_path))[0] == "torch-cuda.lock"
 
 
+@pytest.mark.parametrize("lock", ["torch-cpu.lock", "torch-cuda.lock"])
+def test_a_build_that_is_installed_stays_whatever_folders_are_mounted(bootstrap, monkeypatch, tmp_path, lock):
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python").touch()
+    (tmp_path / ".stickgen-installed").write_text(bootstrap.digest_of(lock))
+    monkeypatch.setenv("STICKGEN_VENV", str(tmp_path))
+    monkeypatch.setattr(bootstrap.subprocess, "run", lambda *_, **__: pytest.fail("it installed again"))
+    bootstrap.main()
+
+
 def test_an_unsupported_python_gets_one_line(tmp_path):
     text = (ROOT / "scripts" / "bootstrap.py").read_text().replace("sys.version_info[:2]", "(3, 9)")
     script = tmp_path / "bootstrap.py"
