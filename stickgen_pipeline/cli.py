@@ -110,7 +110,9 @@ def _data(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     own.add_argument("--dry-run", action="store_true", help="show everything, write no YAML")
     accept = _command(what, "accept", "data:accept", "take a raw folder as it is now, although files of the last inventory are gone")
     accept.add_argument("name")
-    remove = _command(what, "remove", "data:remove", "say that a data set whose files are gone is meant to be gone; its corpus becomes absent")
+    remove = _command(
+        what, "remove", "data:remove", "say that a data set whose files are gone is meant to be gone; its corpus becomes absent"
+    )
     remove.add_argument("name")
     preview = _command(
         commands, "preview", "preview:preview", "random clips of a data set: contact sheet and film, 3D joints beside sticks"
