@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
@@ -151,8 +152,9 @@ def load_evaluator(folder: Path) -> Evaluator:
         raise
     except FileNotFoundError as error:
         raise MissingInput(f"{error.filename}: not there; train the evaluator again with `stickgen build evaluator`") from None
-    except Exception as error:
-        raise Corrupt(f"{folder}: not an evaluator ({str(error).splitlines()[0]}); remove it and train it again") from None
+    except (OSError, EOFError, ValueError, TypeError, KeyError, AttributeError, RuntimeError, UnpicklingError) as error:
+        # What a cut, altered or foreign file makes of reading it; anything else is a fault of this program and keeps its traceback.
+        raise Corrupt(f"{folder}: not an evaluator ({str(error).partition(chr(10))[0]}); remove it and train it again") from None
     evaluator = Evaluator(
         network, classifier, vocabulary, scale, tuple(told["actions"]), stored["longest_m"].numpy(), config, told["card"], states
     )

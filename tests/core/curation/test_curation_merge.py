@@ -54,17 +54,6 @@ def bank(source, count, **changes):
 
 
 @pytest.fixture
-def store(tmp_path):
-    def publish(source, clips):
-        with CorpusWriter(tmp_path / source, shards=tmp_path / "shards", name=f"canonical/{source}") as writer:
-            for one in clips:
-                writer.add(one)
-            return writer.publish()
-
-    return publish
-
-
-@pytest.fixture
 def sources(store):
     return [store(name, bank(name, 30)) for name in ("alpha", "beta", "gamma", "delta")]
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from stickgen_core.corpus import Clip, CorpusWriter
+from stickgen_core.corpus import Clip
 from stickgen_core.curation import find_leaks, merge
 from stickgen_core.curation.config import CurationConfig, RecombineConfig
 from stickgen_core.curation.recombine import longest_flight, recombine
@@ -38,17 +38,6 @@ def people(source, count):
     for n in range(count):
         joints = walk(90 + 2 * n, stride_hz=0.7 + 0.02 * n, seed=n) if n % 3 else wave(90 + 2 * n, rate_hz=1.2 + 0.05 * n)
         yield clip(f"{source}/{n:02d}", joints, text=f"a person walks to the left, style {n}")
-
-
-@pytest.fixture
-def store(tmp_path):
-    def publish(source, clips):
-        with CorpusWriter(tmp_path / source, shards=tmp_path / "shards", name=f"canonical/{source}") as writer:
-            for one in clips:
-                writer.add(one)
-            return writer.publish()
-
-    return publish
 
 
 @pytest.fixture
