@@ -4,29 +4,26 @@ from functools import partial
 from pathlib import Path
 
 from stickgen_core.corpus import Corpus
-from stickgen_core.curation.charts import distributions, waterfall
+from stickgen_core.curation.charts import waterfall
 from stickgen_core.curation.config import CurationConfig
 from stickgen_core.curation.curating import CURATE_VERSION, curate
 from stickgen_core.curation.leaks import find_leaks
 from stickgen_core.curation.merging import MERGE_VERSION, merge
 from stickgen_core.curation.official import forced_tests
-from stickgen_core.curation.statistics import curation_statistics, merge_statistics, write_statistics
-from stickgen_core.errors import MissingInput
 from stickgen_core.records.digests import digest_file
 from stickgen_core.records.manifest import FileRecord, Manifest, write_manifest
-from stickgen_core.records.publish import publish_bytes
 from stickgen_core.settings import Settings
+from stickgen_pipeline.assets.statistics import SPLIT_STAGES, statistics_steps
 from stickgen_pipeline.checks import COUNTS_ADD_UP, STORE_IS_WHOLE
 from stickgen_pipeline.recipes import recipe
 from stickgen_pipeline.steps import Check, Step, Verdict, Work
 from stickgen_pipeline.tables import drops, markdown, overview, picture
 
-SPLIT_STAGES = ("pretrain", "sft")
 STATISTICS = "statistics.json"
 
 
 def corpus_steps(settings: Settings) -> list[Step]:
-    return [_merged(settings), *(_curated(stage, settings) for stage in SPLIT_STAGES), _statistics(settings)]
+    return [_merged(settings), *(_curated(stage, settings) for stage in SPLIT_STAGES), *statistics_steps(settings), _statistics(settings)]
 
 
 def statistics_folder(settings: Settings) -> Path:
@@ -53,7 +50,7 @@ def _merged(settings: Settings) -> Step:
             Check("official_tests_known", "The test lists of the benchmarks are in their folders.", _official_tests_known, stops=False),
             Check("balance_as_asked", "The cap on a source's share was not relaxed.", _balance_as_asked, stops=False),
         ),
-        show=partial(_show_merged, settings),
+        show=_show_merged,
         kinds=frozenset({"arrow"}),
     )
 
@@ -65,13 +62,10 @@ def _train_only(settings: Settings) -> list[str]:
 def _make_merged(settings: Settings, work: Work) -> None:
     places = settings.places
     corpora = [Corpus.open(places.canonical(name)) for name in settings.registry]
-    merged = merge(corpora, settings.config.curation, work.folder, shards=places.shards, cache=places.measurements,
-                   forced=forced_tests(settings.registry, places.raw_of, settings.config.curation.splits),
-                   train_only=_train_only(settings), name=work.key, progress=work.progress, workers=settings.config.pipeline.workers,
-                   skeleton=settings.config.skeleton)  # fmt: skip
-    statistics = merge_statistics(merged, corpora)
-    write_statistics(places.merged_stats, statistics)
-    publish_bytes(places.merged_chart, distributions(statistics["scores"], settings.config.curation))
+    merge(corpora, settings.config.curation, work.folder, shards=places.shards, cache=places.measurements,
+          forced=forced_tests(settings.registry, places.raw_of, settings.config.curation.splits),
+          train_only=_train_only(settings), name=work.key, progress=work.progress, workers=settings.config.pipeline.workers,
+          skeleton=settings.config.skeleton)  # fmt: skip
 
 
 def _nothing_leaks(config: CurationConfig, manifest: Manifest, folder: Path, fresh: bool) -> Verdict:
@@ -116,7 +110,7 @@ def _curated(stage: str, settings: Settings) -> Step:
             Check("has_every_split", "Clips are left in train, val and test.", _has_every_split),
             Check("caps_as_asked", "No cap was relaxed.", _caps_as_asked, stops=False),
         ),
-        show=partial(_show_curated, settings),
+        show=_show_curated,
         kinds=frozenset({"arrow"}),
     )
 
@@ -129,17 +123,6 @@ def _make_curated(stage: str, settings: Settings, work: Work) -> None:
     places = settings.places
     merged = Corpus.open(places.merged)
     curate(merged, stage, settings.config.curation, work.folder, synthetic=_synthetic(settings), name=work.key)
-    stages = {}
-    for name in SPLIT_STAGES:
-        try:
-            found = Corpus.open(places.curated(name))
-        except MissingInput:
-            continue
-        if merged.digest in found.manifest.parents.values():
-            stages[name] = found
-    statistics = curation_statistics(merged, stages)
-    write_statistics(places.curation_stats, statistics)
-    publish_bytes(places.curation_chart, waterfall({name: found["waterfall"] for name, found in statistics["stages"].items()}))
 
 
 def _has_every_split(manifest: Manifest, folder: Path, fresh: bool) -> Verdict:
@@ -161,11 +144,8 @@ def _splits(folder: Path) -> dict[str, str]:
     return {"splits": markdown(("source", "split", "clips", "frames"), ordered)} if ordered else {}
 
 
-def _show_merged(settings: Settings, manifest: Manifest, folder: Path) -> dict[str, str]:
-    """Tables, and the distribution of every score by source."""
-    chart = settings.places.merged_chart
-    plots = {"scores by source": picture("scores by source", chart.read_bytes())} if chart.exists() else {}
-    return {**overview(folder), **_splits(folder), **_balance(manifest), **drops(folder), **plots}
+def _show_merged(manifest: Manifest, folder: Path) -> dict[str, str]:
+    return {**overview(folder), **_splits(folder), **_balance(manifest), **drops(folder)}
 
 
 def _balance(manifest: Manifest) -> dict[str, str]:
@@ -174,7 +154,7 @@ def _balance(manifest: Manifest) -> dict[str, str]:
     return {"balance": markdown(("source", f"available in {balance['of']}", f"kept at {balance['used']:.0%}"), rows)}
 
 
-def _show_curated(settings: Settings, manifest: Manifest, folder: Path) -> dict[str, str]:
+def _show_curated(manifest: Manifest, folder: Path) -> dict[str, str]:
     """Tables, and the waterfall as a table and a chart."""
     steps = manifest.notes["waterfall"]
     columns = tuple(steps[0]) if steps else ("rule",)
