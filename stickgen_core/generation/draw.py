@@ -7,6 +7,7 @@ from torch import Tensor
 
 from stickgen_core.model.config import ObjectiveConfig, SamplerConfig
 from stickgen_core.model.denoiser import Conditions, Denoiser
+from stickgen_core.model.paths import coloured
 from stickgen_core.model.sampler import Denoise, guided, integrate
 
 Watch = Callable[[int, int], None]
@@ -30,7 +31,8 @@ def draw(
     else:
         denoise = _between(model, objective, conditions, negative, valid, sampler.guidance)
     total = 2 * steps - 1 if sampler.method == "heun" else steps
-    motion = integrate(_watched(denoise, mend, watch, total), noise, steps, sampler.method, objective.path)
+    start = coloured(noise, objective.noise_span_frames)
+    motion = integrate(_watched(denoise, mend, watch, total), start, steps, sampler.method, objective.path)
     return motion if valid is None else torch.where(valid[..., None], motion, 0.0)
 
 

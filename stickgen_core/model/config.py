@@ -84,6 +84,7 @@ class ObjectiveConfig(Section):
     error_floor             differences are judged in units of their spread in the data, joined by what a white error of this size (in units of
                             the motion's spread) would cause: 25 frames a second turn a millimetre of jitter into metres a second squared
     physics_head_share      share of the physics term on the head, the rest on the physics of the predicted motion
+    noise_span_frames       noise is a Matérn-3/2 process over time with this length (docs/model.md); 0: white
     *_dropout               how often a condition is hidden, each clip on its own
     """
 
@@ -98,6 +99,7 @@ class ObjectiveConfig(Section):
     acceleration_share: float = Field(ge=0)
     error_floor: float = Field(ge=0)
     physics_head_share: float = Field(ge=0, le=1)
+    noise_span_frames: float = Field(default=0.0, ge=0)
     text_dropout: float = Field(ge=0, le=1)
     action_dropout: float = Field(ge=0, le=1)
     camera_dropout: float = Field(ge=0, le=1)

@@ -16,7 +16,7 @@ from stickgen_core.model.config import ObjectiveConfig
 from stickgen_core.model.denoiser import Conditions, Denoiser
 from stickgen_core.model.losses import Counts, action_error, inner, physics_error, pose_error, temporal_error
 from stickgen_core.model.normalise import Normaliser, pelvis_columns
-from stickgen_core.model.paths import TimeWeights, clean_from_output, noised
+from stickgen_core.model.paths import TimeWeights, clean_from_output, coloured, noised
 from stickgen_core.skeleton.physics import physics as physics_of
 
 TERMS = ("pose", "temporal", "action", "physics", "diffusion")
@@ -85,7 +85,7 @@ class Objective:
     def terms(self, model: Denoiser, target: Target, shown: Conditions, draws: Draws, counts: Counts) -> tuple[Tensor, Tensor]:
         """Unweighted terms [5] in the order of TERMS, and the last hidden states for gradient shares."""
         c, valid, time = self.config, target.valid, draws.time
-        noisy = noised(c.path, target.motion, draws.noise, time)
+        noisy = noised(c.path, target.motion, coloured(draws.noise, c.noise_span_frames), time)
         prediction = model(noisy, time, shown, None if target.full else valid)
         clean = clean_from_output(c.path, c.prediction, prediction.motion.float(), noisy, time)
         late = self.time_weight("auxiliary", time)

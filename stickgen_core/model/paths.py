@@ -1,6 +1,7 @@
 """From noise to data: z = signal(t)·x + noise(t)·e, with t = 0 noise and t = 1 data; and what a network's output says about x."""
 
 import math
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
@@ -25,6 +26,33 @@ def levels(path: str, time: Tensor) -> Levels:
     angle = time * (math.pi / 2)
     sine, cosine = angle.sin(), angle.cos()
     return Levels(sine, cosine, cosine * (math.pi / 2), -sine * (math.pi / 2))
+
+
+# Rows of the factor that colours noise are made at once, so that a clip's noise does not depend on how long its batch is.
+LEAST_FRAMES = 512
+# Keeps the covariance positive definite in float64; a millionth of the variance is below float32 noise of the motion.
+NUGGET = 1e-6
+
+
+def coloured(noise: Tensor, span_frames: float) -> Tensor:
+    """White noise [B,T,A,W] as noise that changes over time as slowly as motion does, of unit variance; a span of 0 returns it as it is.
+
+    Each number's covariance over time is Matérn-3/2, (1 + √3·lag/span)·exp(−√3·lag/span). The factor is lower triangular: a frame hangs on
+    earlier frames of its own clip alone, so neither padding nor neighbours reach it, and a cut clip has the noise of the whole one.
+    """
+    if not span_frames:
+        return noise
+    frames = noise.shape[1]
+    factor = _factor(max(LEAST_FRAMES, 1 << (frames - 1).bit_length()), span_frames)[:frames, :frames].to(noise)
+    return torch.einsum("ts,bsaw->btaw", factor, noise)
+
+
+@lru_cache(maxsize=4)
+def _factor(frames: int, span_frames: float) -> Tensor:
+    """Lower Cholesky factor [T,T] of the covariance over time."""
+    at = torch.arange(frames, dtype=torch.float64)
+    lag = (at[:, None] - at).abs() * (math.sqrt(3.0) / span_frames)
+    return torch.linalg.cholesky((1 + lag) * torch.exp(-lag) + NUGGET * torch.eye(frames, dtype=torch.float64))
 
 
 def _over(per_clip: Tensor, like: Tensor) -> Tensor:

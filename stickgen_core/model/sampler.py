@@ -13,7 +13,7 @@ from torch import Tensor
 from stickgen_core.model.config import ObjectiveConfig, SamplerConfig
 from stickgen_core.model.denoiser import Conditions, Denoiser
 from stickgen_core.model.memory import keep_freed_memory
-from stickgen_core.model.paths import clean_from_output, levels
+from stickgen_core.model.paths import clean_from_output, coloured, levels
 
 Denoise = Callable[[Tensor, Tensor], Tensor]
 
@@ -83,5 +83,5 @@ def sample(
     keep_freed_memory()
     steps = sampler.diffusion_steps if sampler.use_diffusion else 1
     denoise = guided(model, objective, conditions, valid, sampler.guidance)
-    motion = integrate(denoise, noise, steps, sampler.method, objective.path)
+    motion = integrate(denoise, coloured(noise, objective.noise_span_frames), steps, sampler.method, objective.path)
     return motion if valid is None else torch.where(valid[..., None], motion, 0.0)

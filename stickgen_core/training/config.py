@@ -27,6 +27,9 @@ MACHINE_KEYS = {
     "data": ("parallax_root",),
 }  # fmt: skip
 
+# Keys that came after the first checkpoints, with the value that changes nothing: only another value enters a recipe or a hash.
+NEUTRAL = {"objective": {"noise_span_frames": 0.0}}
+
 
 class DataConfig(Section):
     """What is read and how it is put into batches.
@@ -147,6 +150,8 @@ class RunConfig(Section):
         for section, keys in MACHINE_KEYS.items():
             for key in keys:
                 values[section].pop(key)
+        for section, neutral in NEUTRAL.items():
+            values[section] = {key: value for key, value in values[section].items() if key not in neutral or value != neutral[key]}
         return values
 
     @property

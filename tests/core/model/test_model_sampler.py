@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from stickgen_core.model.paths import TimeWeights, clean_from_output, draw_time, levels, noised
+from stickgen_core.model.paths import TimeWeights, clean_from_output, coloured, draw_time, levels, noised
 from stickgen_core.model.sampler import integrate
 from stickgen_core.training.config import run_config
 
@@ -89,6 +89,38 @@ def test_a_correction_starts_from_the_best_linear_estimate_and_ends_at_the_data(
         spread = expected.sqrt()
         wanted = torch.where(spread > 0, error / spread.clamp(min=1e-12), nothing)
         torch.testing.assert_close(clean_from_output(path, "residual", wanted, noisy, time), clean, atol=1e-9, rtol=1e-9)
+
+
+def test_coloured_noise_has_the_covariance_that_it_names_and_unit_variance_everywhere() -> None:
+    white = torch.randn(20_000, 60, 1, 1, generator=torch.Generator().manual_seed(0))
+    noise = coloured(white, 20.0)[..., 0, 0].double()
+    assert (noise.var(0) - 1).abs().max() < 0.04
+    for lag in (1, 8, 30):
+        away = math.sqrt(3) * lag / 20
+        expected = (1 + away) * math.exp(-away)
+        assert (noise[:, lag:] * noise[:, :-lag]).mean().item() == pytest.approx(expected, abs=0.02)
+    assert (noise[:, :10] * noise[:, 10:20].roll(1, 0)).mean().abs() < 0.03, "clips are independent"
+    assert coloured(white, 0.0) is white
+
+
+def test_coloured_noise_of_a_clip_hangs_on_nothing_but_the_clip() -> None:
+    white = torch.randn(3, 40, 2, 4, generator=torch.Generator().manual_seed(0))
+    padded = torch.cat([white, torch.full((3, 700, 2, 4), 1e3)], 1)
+    alone = coloured(white, 12.0)
+    torch.testing.assert_close(coloured(padded, 12.0)[:, :40], alone, atol=1e-5, rtol=0)
+    torch.testing.assert_close(coloured(white[1:2, :30, :1], 12.0), alone[1:2, :30, :1], atol=1e-5, rtol=0)
+
+
+def test_a_model_that_knows_the_law_samples_it_from_coloured_noise() -> None:
+    """x of the noise's own law: the best estimate is linear, frame by frame, and many steps give the covariance back."""
+    white = torch.randn(4000, 50, 1, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+
+    def denoise(z: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
+        return clean_from_output("linear", "residual", torch.zeros_like(z), z, time)
+
+    found = integrate(denoise, coloured(white, 16.0), 50, "heun", "linear")[..., 0, 0]
+    given = coloured(white, 16.0)[..., 0, 0]
+    assert (found.T @ found / 4000 - given.T @ given / 4000).abs().max() < 0.03
 
 
 def test_time_weights_average_to_one_over_the_drawn_times() -> None:

@@ -11,7 +11,7 @@ from stickgen_core.errors import ConfigError, StickgenError
 from stickgen_core.training import checkpoints
 from stickgen_core.training.clips import Clips
 from stickgen_core.training.clock import progress_line
-from stickgen_core.training.config import run_config
+from stickgen_core.training.config import recorded_run, run_config
 from stickgen_core.training.journal import read_metrics
 from stickgen_core.training.loop import train
 from stickgen_core.training.profiling import PHASES, TABLE, profile
@@ -144,3 +144,12 @@ def test_the_hash_of_a_run_is_the_same_on_another_machine() -> None:
     there = tiny_run("training.threads=7", "training.num_workers=3", "training.resume_from=elsewhere", "data.parallax_root=/mnt/views")
     assert there.hash == here.hash and there.recipe == here.recipe
     assert tiny_run("training.learning_rate=0.5").hash != here.hash and tiny_run("data.token_budget=99").hash != here.hash
+
+
+def test_a_key_that_came_later_enters_the_hash_only_where_it_changes_something() -> None:
+    run = tiny_run()
+    assert tiny_run("objective.noise_span_frames=0").hash == run.hash != tiny_run("objective.noise_span_frames=20").hash
+    assert "noise_span_frames" not in run.decisive["objective"]
+    written = run.model_dump(mode="json")
+    del written["objective"]["noise_span_frames"]
+    assert recorded_run(written, Path("older.pth")).hash == run.hash, "an older checkpoint is the run that it was"
