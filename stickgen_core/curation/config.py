@@ -183,7 +183,10 @@ class SafetyConfig(Section):
     reject_at                combined severity from which a motion is unsafe
     jitter_acceleration_m_s2 acceleration noise of a frame that counts as high
     repetitive_share         of the frames must lie in equal windows: three claps are no loop, a clip of nothing but claps is
-    loop_error               a window repeats if it differs by less than this share of how far the points move
+    sway_s, sway_m           whose halves of a second lie less than this apart on average is a picture; the least of people who crouch is 2 mm
+    noise_deviations         steps and sway that white noise of the motion's own size explains are none
+    loop_error               a window repeats if it differs by less than this share of how far the points move ...
+    exact_loop_error         ... or, where they move less than loop_excursion_m, by less than this; below exact_loop_excursion_m is nothing
     body_extent_m            a figure that is smaller across is no body; the smallest of the demo's 1,803 (a crouch) is 0.86 m
     segment_limits_m         longest projection of a segment; projected limbs shorten, they never grow
     """
@@ -193,12 +196,17 @@ class SafetyConfig(Section):
     frozen_severity: float = 0.9
     frozen_step_m: PositiveFloat = 0.01
     frozen_share: float = 0.8
+    sway_s: PositiveFloat = 0.5
+    sway_m: PositiveFloat = 0.001
+    noise_deviations: PositiveFloat = 5.0
     repetitive_severity: float = 0.7
     repetitive_windows: PositiveInt = 3
     repetitive_share: float = 0.5
     loop_lags_frames: tuple[PositiveInt, PositiveInt] = (5, 20)
     loop_error: PositiveFloat = 0.1
     loop_excursion_m: PositiveFloat = 0.05
+    exact_loop_error: PositiveFloat = 0.02
+    exact_loop_excursion_m: PositiveFloat = 0.0001
     jittery_severity: float = 0.6
     jitter_acceleration_m_s2: PositiveFloat = 25.0
     jittery_share: float = 0.3

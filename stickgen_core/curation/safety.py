@@ -86,28 +86,55 @@ def _growing(severity: float, share: float, begins: float = 0.0) -> float:
 
 
 def _frozen(sticks: np.ndarray, actor: int, config: SafetyConfig) -> SafetyIssue | None:
-    """No point of the figure moves in more than `frozen_share` of the frames."""
+    """The figure is a picture of somebody: hardly a step in more than `frozen_share` of the frames, and no sway either.
+
+    Living people who stand, sit or lie sway by millimetres within a second, whatever the caption; a picture does not, and a picture with noise
+    on it does not sway farther than the means of such noise differ.
+    """
     if len(sticks) < 2 or not np.isfinite(sticks).all():
         return None
-    step = np.linalg.norm(np.diff(_points(sticks), axis=0), axis=2).max(1)
-    share = round(float((step < config.frozen_step_m).mean()), 4)
+    points = _points(sticks)
+    noise = _noise_m(points)
+    still = np.linalg.norm(np.diff(points, axis=0), axis=2).max(1) < config.frozen_step_m + config.noise_deviations * noise
+    half = max(1, min(round(config.sway_s * config.fps), len(points) // 2))
+    total = np.concatenate([np.zeros_like(points[:1]), np.cumsum(points - points[0], axis=0)])
+    mean = (total[half:] - total[:-half]) / half
+    sway = np.linalg.norm(mean[half:] - mean[:-half], axis=2).max(1)
+    picture = sway <= max(config.sway_m, config.noise_deviations * noise * np.sqrt(2 / half))
+    # Each step belongs to the two half windows that meet at it; those at the ends to the first and the last pair.
+    share = round(float((still & picture[np.clip(np.arange(len(still)) + 1 - half, 0, len(picture) - 1)]).mean()), 4)
     if share <= config.frozen_share:
         return None
     severity = _growing(config.frozen_severity, share, config.frozen_share)
     return SafetyIssue("frozen", severity, share, config.frozen_share, "share of frames in which nothing moves", actor)
 
 
+def _noise_m(points: np.ndarray) -> float:
+    """Standard deviation per coordinate of the white noise on a motion [T, P, 2], from its fourth differences; the median over frames, so that one jump is none."""
+    if len(points) < 5:
+        return 0.0
+    fourth = np.square(np.diff(points, 4, axis=0)).mean((1, 2)) / FOURTH_DIFFERENCE_GAIN
+    return float(np.sqrt(np.median(fourth)))
+
+
 def _repetitive(points: np.ndarray, actor: int, config: SafetyConfig) -> SafetyIssue | None:
-    """The figure goes through the same window several times in a row, in the same place; a walker comes by elsewhere."""
+    """The figure goes through the same window several times in a row, in the same place; a walker comes by elsewhere.
+
+    Large movements may differ a little from one window to the next; small ones count where they are repeated exactly, as no living body does.
+    """
     first, last = config.loop_lags_frames
     windows, share = 0, 0.0
-    for lag in range(first, min(last, len(points) // config.repetitive_windows) + 1):
+    farthest = np.zeros(len(points))
+    for lag in range(1, min(last, len(points) // config.repetitive_windows) + 1):
         apart = np.sqrt(((points[lag:] - points[:-lag]) ** 2).sum(2).mean(1))
-        way = [np.sqrt(((points[part:] - points[:-part]) ** 2).sum(2).mean(1))[: len(apart)] for part in range(1, lag)]
-        farthest = np.max(way, axis=0)
-        run = _longest((apart < config.loop_error * farthest) & (farthest > config.loop_excursion_m))
-        if run >= (config.repetitive_windows - 1) * lag and (run + lag) / len(points) > share:
-            windows, share = run // lag + 1, (run + lag) / len(points)
+        way = farthest[: len(apart)]  # the farthest that the figure gets within the window
+        if lag >= first:
+            similar = (apart < config.loop_error * way) & (way > config.loop_excursion_m)
+            exact = (apart < config.exact_loop_error * way) & (way > config.exact_loop_excursion_m)
+            run = _longest(similar | exact)
+            if run >= (config.repetitive_windows - 1) * lag and (run + lag) / len(points) > share:
+                windows, share = run // lag + 1, (run + lag) / len(points)
+        farthest[: len(apart)] = np.maximum(way, apart)
     if share <= config.repetitive_share:
         return None
     detail = f"equal windows in a row, in one place, {share:.0%} of the frames"

@@ -65,6 +65,14 @@ def wave(frames=150, rate_hz=1.8):
                 left_elbow=axis(0.9 + 0.6 * np.sin(2 * np.pi * rate_hz * t), (0, 0, 1)))  # fmt: skip
 
 
+def stand(frames=150, sway_m=0.005):
+    """Nobody moves on purpose: the body leans to and fro by millimetres, slowly and never twice alike."""
+    t = np.arange(frames) / FPS
+    lean = sway_m / 0.93 * (np.sin(1.7 * t) + 0.4 * np.sin(4.1 * t + 1) + 0.2 * np.sin(0.6 * t + 2))
+    root = np.stack([0.5 * sway_m * np.sin(1.3 * t), np.full(frames, 0.93), 0 * t], 1)
+    return pose(frames, root, spine1=axis(lean, (1, 0, 0)))
+
+
 def kick(frames=100):
     """A fast kick: the right foot reaches some 10 m/s for a few frames."""
     t = np.arange(frames) / FPS

@@ -7,7 +7,7 @@ from stickgen_core.curation.config import SafetyConfig
 from stickgen_core.curation.safety import evaluate_motion_safety
 from stickgen_core.errors import StickgenError
 from stickgen_core.skeleton import stick_layout, sticks
-from tests.core.curation.curation_motions import FPS, GOOD, frozen, jittery, one_joint_jumps, stuck_loop, teleport, walk
+from tests.core.curation.curation_motions import FPS, GOOD, frozen, jittery, one_joint_jumps, stand, stuck_loop, teleport, walk, wave
 
 
 def seen(joints, layout="stick20", azimuth_deg=45.0):
@@ -28,6 +28,38 @@ def test_people_are_safe(name, layout):
 @pytest.mark.parametrize("azimuth_deg", [0.0, 45.0, 90.0])
 def test_safety_critic_walking_is_not_repetitive(azimuth_deg):
     assert "repetitive" not in checks(evaluate_motion_safety(seen(walk(250), azimuth_deg=azimuth_deg)))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_steps_on_the_spot_that_differ_as_peoples_do_are_not_repetitive(seed):
+    assert "repetitive" not in checks(evaluate_motion_safety(seen(walk(250, stride_hz=1.4, vary=0.2, seed=seed, in_place=True))))
+
+
+@pytest.mark.parametrize("sway_m", [0.003, 0.01])
+def test_who_stands_and_sways_is_alive(sway_m):
+    result = evaluate_motion_safety(seen(stand(sway_m=sway_m)))
+    assert result.is_safe and not result.issues
+
+
+@pytest.mark.parametrize("noise_m", [0.0, 0.0005, 0.002, 0.005, 0.01])
+def test_noise_does_not_bring_a_picture_to_life(noise_m):
+    for seed in range(5):
+        picture = seen(frozen()) + np.random.default_rng(seed).normal(0, noise_m, (150, 20))
+        result = evaluate_motion_safety(picture)
+        assert "frozen" in checks(result) and not result.is_safe
+
+
+def test_one_jump_does_not_make_a_walker_a_picture():
+    assert "frozen" not in checks(evaluate_motion_safety(seen(teleport(metres=1.5))))
+
+
+@pytest.mark.parametrize("make", [lambda: stand(sway_m=0.01), wave], ids=["sway of millimetres", "one arm"])
+@pytest.mark.parametrize("period", [8, 12, 20])
+def test_a_small_movement_that_repeats_exactly_is_repetitive(make, period):
+    motion = seen(make())
+    loop = np.concatenate([motion[20 : 20 + period], motion[20 + period : 20 : -1]])[::2][:period]
+    assert "repetitive" not in checks(evaluate_motion_safety(motion))
+    assert "repetitive" in checks(evaluate_motion_safety(np.tile(loop, (14, 1))[:150]))
 
 
 FAULTS = {

@@ -22,9 +22,7 @@ def test_people_pass_and_every_planted_fault_is_caught_by_its_own_check():
     assert found["real"]["all"]["high"] > 0, "few clips do not show that there are no false alarms"
     assert set(found["planted"]) == set(FAULTS)
     for fault, shares in found["planted"].items():
-        # Half a second of somebody who hardly moves within it is no loop by the critic's own excursion limit.
-        least = 0.5 if fault == "repetitive" else 1.0
-        assert shares["refused"]["value"] >= least and shares["named"]["value"] >= least, fault
+        assert shares["refused"]["value"] == shares["named"]["value"] == 1.0, fault
 
 
 def test_a_refused_real_clip_is_counted_by_source_and_check_and_not_used_for_planting():
