@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import os
 import shutil
 import signal
@@ -22,13 +23,25 @@ PATIENCE = float(os.environ.get("STICKGEN_TEST_PATIENCE", "1"))
 
 
 def a_motion(frames: int = 60, lean: float = 0.0) -> str:
-    """A DeepMimic file: somebody stands and turns slowly."""
+    """A DeepMimic file: somebody goes along, arms and legs swinging, so that curation keeps it."""
     rows = []
     for n in range(frames):
-        turn = 0.01 * n + lean
-        row = [0.04, 0.0, 0.9, 0.0, 1.0 - turn * turn / 2, 0.0, turn, 0.0, *([1.0, 0.0, 0.0, 0.0] * 3), *([1.0, 0.0, 0.0, 0.0] * 6)]
-        rows.append(row[:44])
+        time_s = 0.04 * n
+        swing = 0.7 * math.sin(3.5 * time_s + lean)
+        bend, still = -0.25 - 0.2 * abs(swing), about(0, 0)
+        right = [*about(2, 0.5 * swing), bend, *still, *about(2, -swing), 0.4 + 0.3 * abs(swing)]
+        left = [*about(2, -0.5 * swing), bend, *still, *about(2, swing), 0.4]
+        place = [0.9 * time_s, 0.9 + 0.03 * math.sin(7 * time_s), 0.0]
+        turn = lean + 0.3 * math.sin(time_s + lean)
+        rows.append([0.04, *place, *about(1, turn), *about(1, 0.2 * swing), *still, *right, *left])
     return json.dumps({"Loop": "none", "Frames": rows})
+
+
+def about(axis: int, angle: float) -> list[float]:
+    """The quaternion (w, x, y, z) of a turn about one axis."""
+    quaternion = [math.cos(angle / 2), 0.0, 0.0, 0.0]
+    quaternion[1 + axis] = math.sin(angle / 2)
+    return quaternion
 
 
 class Daemon:
