@@ -1,26 +1,34 @@
 """What a run says while it goes: metrics as JSON lines, a readable log, and trackers where they are installed and asked for."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from stickgen_core.errors import ConfigError
+from stickgen_core.training.trackers import NAMES, open_trackers
 
-METRICS, LOG, TENSORBOARD = "metrics.jsonl", "training_verbose.log", "tensorboard"
+METRICS, LOG = "metrics.jsonl", "training_verbose.log"
 
 
 class Journal:
     """Appends to a folder's metrics.jsonl and training_verbose.log; a resumed run first drops what lies after its step."""
 
-    def __init__(self, folder: Path, step: int, trackers: tuple[str, ...] = (), run_name: str = ""):
+    def __init__(
+        self, folder: Path, step: int, trackers: tuple[str, ...] = (), run_name: str = "", config: Mapping[str, Any] | None = None
+    ):  # fmt: skip
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         kept = [line for line in _lines(folder / METRICS) if json.loads(line)["step"] <= step] if step else []
         (folder / METRICS).write_text("".join(kept))
         if not step:
             (folder / LOG).write_text("")
-        self._trackers = [_tracker(name, folder, run_name, step) for name in trackers]
+            (folder / NAMES).unlink(missing_ok=True)
+        self._trackers = open_trackers(trackers, folder, run_name, step, config or {})
+
+    def close(self) -> None:
+        """Let go of the trackers; what a process trains next is another run."""
+        while self._trackers:
+            self._trackers.pop().close()
 
     def say(self, text: str) -> None:
         with (self.folder / LOG).open("a", encoding="utf-8") as file:
@@ -31,8 +39,8 @@ class Journal:
         with (self.folder / METRICS).open("a", encoding="utf-8") as file:
             file.write(json.dumps({"step": step, "kind": kind, **values}) + "\n")
         self.say(f"step {step} {kind}: " + ", ".join(f"{k} {v:.6g}" if isinstance(v, float) else f"{k} {v}" for k, v in values.items()))
-        for track in self._trackers:
-            track(step, {f"{kind}/{k}": float(v) for k, v in values.items() if isinstance(v, int | float)})
+        for tracker in self._trackers:
+            tracker.track(step, {f"{kind}/{k}": float(v) for k, v in values.items() if isinstance(v, int | float)})
 
 
 def _lines(path: Path) -> list[str]:
@@ -46,30 +54,3 @@ def read_metrics(folder: Path, kind: str | None = None) -> list[dict[str, Any]]:
     """The metrics of a run, optionally of one kind: train, validation, gradient_share."""
     rows = [json.loads(line) for line in _lines(folder / METRICS)]
     return [row for row in rows if kind is None or row["kind"] == kind]
-
-
-def _tracker(name: str, folder: Path, run_name: str, step: int) -> Callable[[int, dict[str, float]], None]:
-    try:
-        if name == "tensorboard":
-            from torch.utils.tensorboard import SummaryWriter
-
-            # What a killed run wrote after the step that it goes on from is superseded.
-            writer = SummaryWriter(str(folder / TENSORBOARD), purge_step=step + 1 if step else None)
-
-            def board(step: int, values: dict[str, float]) -> None:
-                for key, value in values.items():
-                    writer.add_scalar(key, value, step)
-                writer.flush()
-
-            return board
-        if name == "mlflow":
-            import mlflow
-
-            mlflow.start_run(run_name=run_name)
-            return lambda step, values: mlflow.log_metrics(values, step)
-        import wandb
-
-        wandb.init(name=run_name, dir=str(folder))
-        return lambda step, values: wandb.log(values, step=step)
-    except ImportError as error:
-        raise ConfigError(f"training.trackers: {name} is asked for but not installed ({error.name}); install it or remove it") from None

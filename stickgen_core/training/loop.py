@@ -90,6 +90,7 @@ def train(
                 images = ParallaxImages.open(run, corpus, parallax)
             origin = Origin(name or f"checkpoint/{run.name}", recipe, parents, images.digest if images else None)
             training = Training(run, corpus, vectors, statistics, work, machine, init_from, origin, progress, watch, images)
+            held.callback(training.close)
             training.resume(resume)
             left = training.total - training.step
             refuse_too_dear(run, training.batches.clips, left, machine, budget)
@@ -146,10 +147,16 @@ class Training:
             checkpoints.restore_rng(payload["rng"])
             self.step, self.best, self.metrics = payload["step"], payload["best"], dict(payload["metrics"])
         if self.machine.first:
-            self.journal = Journal(self.work, self.step, self.run.training.trackers, self.run.name)
+            told = self.run.model_dump(mode="json")
+            self.journal = Journal(self.work, self.step, self.run.training.trackers, self.run.name, told)
             publish_text(self.work / "config.yaml", dump_yaml(self.run))
             if found:
                 self.journal.say(f"resumed {found[0].name} at step {self.step} of {self.total}")
+
+    def close(self) -> None:
+        """Let go of what follows the run from outside."""
+        if self.journal:
+            self.journal.close()
 
     def _warn(self, text: str) -> None:
         if self.progress:
@@ -189,6 +196,7 @@ class Training:
         self.save(checkpoints.LATEST)
         if self.step < self.total:
             return TrainResult(self.work, "paused", self.step, self.total, self.metrics)
+        self.close()
         machine.wait()
         manifest = self.publish(out) if machine.first else None
         machine.wait()

@@ -18,6 +18,7 @@ from stickgen_core.training.profiling import PHASES, TABLE, profile
 from stickgen_core.training.starting import AUTO, RESUME_VARIABLE
 from stickgen_core.training.statistics import motion_statistics
 from stickgen_core.training.stopping import Diverged, spiked
+from stickgen_core.training.trackers import KNOWN
 from stickgen_core.training.trainer import state_for
 from tests.core.training.training_factory import CONFIGS, WordVectors, swings, tiny_run
 
@@ -86,6 +87,50 @@ def test_a_tracker_that_is_not_installed_is_named(tmp_path: Path) -> None:
     except ImportError:
         with pytest.raises(ConfigError, match="wandb is asked for but not installed"):
             train(tiny_run('training.trackers=["wandb"]'), corpus, WordVectors(64), motion_statistics(corpus), tmp_path / "run")
+
+
+class Noted:
+    """Stands in for an installed tracker, to see what a run tells it and when it is let go."""
+
+    def __init__(self, folder: Path, run_name: str, step: int, config: dict):
+        self.told, self.open, self.run, self.config = [], True, run_name, config
+
+    def track(self, step: int, values: dict[str, float]) -> None:
+        assert self.open, "told after it was closed"
+        self.told.append((step, sorted(values)[0].partition("/")[0], all(isinstance(v, float) for v in values.values())))
+
+    def close(self) -> None:
+        self.open = False
+
+
+def test_trackers_hear_of_their_own_run_and_are_closed_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Noted] = []
+    monkeypatch.setitem(KNOWN, "mlflow", lambda *told: made.append(Noted(*told)) or made[-1])
+    corpus = swings(tmp_path)
+    for name in ("one", "two"):
+        run = tiny_run('training.trackers=["mlflow"]', f"training.seed={len(name)}")
+        train(run, corpus, WordVectors(64), motion_statistics(corpus), tmp_path / name, max_steps=4 if name == "two" else None)
+    assert len(made) == 2 and not any(noted.open for noted in made), "a finished and a paused run both let go"
+    assert {kind for _, kind, _ in made[0].told} == {"train", "validation", "gradient_share"} and all(ok for _, _, ok in made[0].told)
+    assert made[0].run == "small_pretrain" and made[0].config["training"]["steps"] == 8
+
+
+def test_trackers_are_closed_when_a_later_one_or_the_run_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Noted] = []
+
+    def absent(*_: object) -> Noted:
+        raise ImportError(name="wandb")
+
+    monkeypatch.setitem(KNOWN, "mlflow", lambda *told: made.append(Noted(*told)) or made[-1])
+    monkeypatch.setitem(KNOWN, "wandb", absent)
+    corpus = swings(tmp_path)
+    with pytest.raises(ConfigError, match="wandb is asked for but not installed"):
+        train(tiny_run('training.trackers=["mlflow","wandb"]'), corpus, WordVectors(64), motion_statistics(corpus), tmp_path / "run")
+    with pytest.raises(Diverged):
+        run = tiny_run('training.trackers=["mlflow"]', "training.spike_factor=1.0001", "training.learning_rate=50.0", "training.warmup_steps=0",
+                       "training.validate_every_steps=1", "training.clip_norm=1000000.0")  # fmt: skip
+        train(run, corpus, WordVectors(64), motion_statistics(corpus), tmp_path / "wild")
+    assert len(made) == 2 and not any(noted.open for noted in made)
 
 
 def test_adapters_train_on_what_lora_data_asks_for(tmp_path: Path) -> None:
