@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from bench.clips import random_clip
 from bench.measure import Measure, interleaved
@@ -23,7 +22,8 @@ from stickgen_core.corpus.shards import TEXT_SCHEMA, ShardWriter
 from stickgen_core.curation import curate, merge
 from stickgen_core.curation.config import CurationConfig
 from stickgen_core.curation.duplicates import near_duplicates
-from stickgen_core.curation.measure import SCORE_COLUMNS, measure, measure_recipe
+from stickgen_core.curation.kept import keep_table
+from stickgen_core.curation.measure import SCORE_COLUMNS, measure, measured_key
 from stickgen_core.curation.scores import score_clips
 from stickgen_core.records.publish import publish_text
 from stickgen_core.records.seeds import generator
@@ -120,9 +120,7 @@ def _source(
     draft = Draft(f"canonical/{source}", "corpus", "bench", {}, {}, {})
     publish_folder(root / source, root / "shards", table, ledger_table([]), draft, {"read": rows, "motion_width": 20})
     corpus = Corpus.open(root / source)
-    (root / "measured").mkdir(exist_ok=True)
-    path = root / "measured" / f"{corpus.clips_digest[:32]}-{measure_recipe(CONFIG)[:16]}.parquet"
-    pq.write_table(_measurements(corpus, first), path)
+    keep_table(root / "measured", measured_key(corpus, CONFIG), _measurements(corpus, first))
 
 
 def _measurements(corpus: Corpus, first: int) -> pa.Table:
@@ -193,7 +191,7 @@ def _gone(corpus: Corpus) -> Any:
 def _search(root: Path) -> dict[str, float]:
     corpora = [Corpus.open(root / source) for source in SOURCES]
     tables = [measure(corpus, CONFIG, root / "measured") for corpus in corpora]
-    described = np.concatenate([t["description"].combine_chunks().flatten().to_numpy().reshape(t.num_rows, -1) for t in tables])
+    described = [c.flatten().to_numpy().reshape(len(c), -1) for t in tables for c in t["description"].chunks]
     moves, frames, actors = (
         np.concatenate([t["excursion_m"].to_numpy() for t in tables]), np.concatenate([c.column("frames") for c in corpora]),
         np.concatenate([c.column("actors") for c in corpora]),

@@ -36,9 +36,9 @@ def _forget_vectors(data: Path, text_vectors: Path) -> int:
 
 
 def _forget_measurements(data: Path, measurements: Path) -> int:
-    """Scores and descriptions that are kept by the content of a corpus that is not there any more."""
+    """Scores and descriptions that are kept by the content of a corpus that is not there any more, and what was found among them."""
     kept = {corpus.clips_digest[:32] for corpus in corpora_below(data)}
-    stale = [path for path in sorted(measurements.glob("*.parquet")) if path.name.split("-")[0] not in kept]
+    stale = [path for path in sorted(measurements.glob("[!.]*")) if path.name.split("-")[0] not in kept]
     for path in stale:
         path.unlink()
     return len(stale)

@@ -24,6 +24,7 @@ BASE_SCHEMA = pa.schema([
     ("protocol", pa.string()), ("window_start_s", pa.float64()), ("window_end_s", pa.float64()), ("origin_x_m", pa.float64()),
     ("origin_z_m", pa.float64()), ("yaw_rad", pa.float64()), ("extra_json", pa.string()),
 ])  # fmt: skip
+HASHED_AT_ONCE = 32_768  # rows of text laid end to end and hashed with one call
 PLACEMENT = ("shard", "row", "text_shard", "text_row")
 
 Annotation: TypeAlias = pa.Array | pa.ChunkedArray | np.ndarray | Sequence[Any]
@@ -95,17 +96,23 @@ def finished(table: pa.Table) -> pa.Table:
     """Sorted by id, annotations in name order after the base columns, in one chunk; a repeated id is an error."""
     table = table.select(BASE_SCHEMA.names + sorted(annotation_names(table)))
     table = table.take(pc.sort_indices(table["id"])).combine_chunks() if table.num_rows else table.combine_chunks()
-    ids = table["id"].to_pylist()
-    for before, after in zip(ids, ids[1:], strict=False):
-        if before == after:
-            sources = pc.unique(table.filter(pc.equal(table["id"], before))["source"]).to_pylist()
-            raise StickgenError(f"clip id {before!r} occurs twice (source {', '.join(sources)}); ids are unique in a corpus")
+    ids = table["id"].combine_chunks()
+    if len(ids) > 1 and (again := pc.index(pc.equal(ids[1:], ids[:-1]), True).as_py()) >= 0:
+        sources = pc.unique(table.filter(pc.equal(table["id"], ids[again]))["source"]).to_pylist()
+        raise StickgenError(f"clip id {ids[again].as_py()!r} occurs twice (source {', '.join(sources)}); ids are unique in a corpus")
     return table
 
 
 def clips_digest(table: pa.Table) -> str:
-    """Over (id, clip digest): which motions, whatever is said about them."""
-    return digest_entries("artifact.v1", zip(table["id"].to_pylist(), table["digest"].to_pylist(), strict=True))
+    """Over (id, clip digest), as `digest_entries` does, many rows at a time: which motions, whatever is said about them."""
+    ids, digests = (table[name].combine_chunks() for name in ("id", "digest"))
+    if len(ids) > 1 and not pc.all(pc.less(ids[:-1], ids[1:])).as_py():  # not as published
+        return digest_entries("artifact.v1", zip(ids.to_pylist(), digests.to_pylist(), strict=True))
+    hasher = hashlib.sha256(b"artifact.v1")
+    for start in range(0, len(ids), HASHED_AT_ONCE):
+        keys = pc.binary_join_element_wise("", ids.slice(start, HASHED_AT_ONCE), "\n")
+        hasher.update(_bytes_of(pc.binary_join_element_wise(keys, digests.slice(start, HASHED_AT_ONCE), "\t")))
+    return hasher.hexdigest()
 
 
 def annotations_digest(table: pa.Table) -> str:
@@ -138,11 +145,24 @@ def _feed(hasher: Any, column: pa.Array) -> None:
     hasher.update(f"{'string' if pa.types.is_large_string(kind) else kind}\0{len(column)}\0".encode())
     hasher.update(np.packbits(valid).tobytes())
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        for text in column.drop_null().to_pylist():
-            encoded = text.encode()
-            hasher.update(len(encoded).to_bytes(8, "little") + encoded)
+        for start in range(0, len(column), HASHED_AT_ONCE):
+            hasher.update(_with_lengths(column.slice(start, HASHED_AT_ONCE).drop_null()))
     elif pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind):
         values = column.drop_null().to_numpy(zero_copy_only=False)
         hasher.update(np.ascontiguousarray(values.astype(values.dtype.newbyteorder("<"))).tobytes())
     else:
         raise StickgenError(f"annotation of type {kind}: expected numbers, booleans, text, or lists of them")
+
+
+def _with_lengths(texts: pa.Array) -> pa.Buffer:
+    """Each text's length in bytes, eight of them and the lowest first, then the text, end to end."""
+    lengths = pc.binary_length(texts).to_numpy(zero_copy_only=False).astype("<i8")
+    eights = pa.Array.from_buffers(pa.binary(8), len(texts), [None, pa.py_buffer(lengths.tobytes())])
+    return _bytes_of(
+        pc.binary_join_element_wise(eights.cast(pa.large_binary()), texts.cast(pa.large_binary()), pa.scalar(b"", pa.large_binary()))
+    )
+
+
+def _bytes_of(texts: pa.Array) -> pa.Buffer:
+    """The bytes of freshly made texts without nulls, end to end."""
+    return texts.buffers()[2].slice(0, pc.sum(pc.binary_length(texts)).as_py() or 0)

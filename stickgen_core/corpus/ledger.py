@@ -1,10 +1,10 @@
 """The ledger: everything that a stage left out, one row each, with the reason as data."""
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from stickgen_core.errors import StickgenError
 
@@ -49,20 +49,24 @@ def ledger_table(rows: Iterable[LedgerRow] | pa.Table) -> pa.Table:
 
 def by_reason(table: pa.Table) -> dict[str, int]:
     """How many rows each reason has, most frequent first."""
-    return dict(sorted(Counter(table["reason"].to_pylist()).items(), key=lambda item: (-item[1], item[0])))
+    counted = table["reason"].value_counts()
+    pairs = zip(counted.field("values").to_pylist(), counted.field("counts").to_pylist(), strict=True)
+    return dict(sorted(pairs, key=lambda item: (-item[1], item[0])))
 
 
-def require_accounted(where: str, ids: Sequence[str], kept: Iterable[str], ledger: pa.Table) -> None:
+def require_accounted(where: str, ids: pa.ChunkedArray, kept: pa.ChunkedArray, ledger: pa.Table) -> None:
     """Every id that was read is kept, or in the ledger exactly once; anything else is an error that names an example."""
-    kept_ids = set(kept)
-    dropped = Counter(name for name in ledger["id"].to_pylist() if name)
-    missing = [name for name in ids if name not in kept_ids and name not in dropped]
-    if missing:
+    dropped = ledger["id"].filter(pc.not_equal(ledger["id"], ""))
+    missing = ids.filter(pc.invert(pc.or_(pc.is_in(ids, kept), pc.is_in(ids, dropped))))
+    if len(missing):
         raise StickgenError(
             f"{where}: counts do not add up: {len(missing)} of {len(ids)} clips are neither kept nor in the ledger,"
-            f" e.g. {missing[0]!r}; give each a LedgerRow with its reason"
+            f" e.g. {missing[0].as_py()!r}; give each a LedgerRow with its reason"
         )
-    for name, times in dropped.items():
-        if name in kept_ids or times > 1:
-            problem = "both kept and in the ledger" if name in kept_ids else f"in the ledger {times} times"
-            raise StickgenError(f"{where}: counts do not add up: clip {name!r} is {problem}; one verdict a clip")
+    counted = dropped.value_counts()
+    names, times = counted.field("values"), counted.field("counts")
+    for wrong, problem in ((pc.is_in(names, kept), "both kept and in the ledger"), (pc.greater(times, 1), "in the ledger {} times")):
+        if (at := pc.index(wrong, True).as_py()) >= 0:
+            raise StickgenError(
+                f"{where}: counts do not add up: clip {names[at].as_py()!r} is {problem.format(times[at].as_py())}; one verdict a clip"
+            )

@@ -46,6 +46,12 @@ class Part:
             raise StickgenError(f"{self.name}: rows must be different positions from 0 to {self.index.num_rows - 1}")
         return rows
 
+    def chosen(self) -> pa.Table:
+        """The rows of the index that are selected; all of them are not copied."""
+        rows = self.positions()
+        whole = len(rows) == self.index.num_rows and bool((rows[1:] > rows[:-1]).all())
+        return self.index if whole else self.index.take(pa.array(rows))
+
 
 def publish_selection(
     parts: Sequence[Part], folder: Path, name: str, recipe: str, *, kind: str, annotations: Mapping[str, Annotation | None],
@@ -58,11 +64,11 @@ def publish_selection(
     pool = Path(pool or parts[0].pool)
     with exclusively(folder / LOCK_NAME):
         sweep(folder)
-        chosen = [part.index.take(part.positions()) for part in parts]
+        chosen = [part.chosen() for part in parts]
         table = with_annotations(_joined(name, chosen, annotations), annotations)
         drops = ledger_table(ledger)
-        read = [clip_id for part in parts for clip_id in part.index["id"].to_pylist()]
-        require_accounted(name, read, table["id"].to_pylist(), drops)
+        read = pa.chunked_array([piece for part in parts for piece in part.index["id"].chunks], pa.string())
+        require_accounted(name, read, table["id"], drops)
         table = _with_texts(table, texts, pool, layout, clip_of)
         for part, rows in zip(parts, chosen, strict=True):
             adopt(rows, part.pool, pool)
@@ -88,29 +94,29 @@ def _with_texts(
     """The table with new texts for some ids: a new text shard, new counts and digests; motion is read to hash, never copied."""
     if not texts:
         return table
-    positions = {clip_id: n for n, clip_id in enumerate(table["id"].to_pylist())}
-    unknown = sorted(set(texts) - set(positions))
-    if unknown:
+    changed = sorted(texts)
+    positions = pc.index_in(pa.array(changed, pa.string()), table["id"])
+    if positions.null_count:
+        unknown = [clip_id for clip_id, known in zip(changed, positions.is_valid().to_pylist(), strict=True) if not known]
         raise StickgenError(f"texts given for {len(unknown)} clips that are not selected, e.g. {unknown[0]!r}")
     writer = ShardWriter(pool, TEXT_SCHEMA, layout)
-    columns = {name: table[name].to_pylist() for name in ("digest", "text_shard", "text_row", "caption_count", "text_count")}
-    changed = sorted(texts)
+    fresh: list[dict[str, Any]] = []
     try:
         for clip_id in changed:
             clip = replace(clip_of(clip_id), texts=tuple(texts[clip_id]))
             check_clip(clip)
             writer.add(text_row(clip_id, clip.texts))
-            columns["digest"][positions[clip_id]] = clip.digest()
-            for counter, value in text_counts(clip.texts).items():
-                columns[counter][positions[clip_id]] = value
-        placed = writer.flush()
+            fresh.append({"digest": clip.digest(), **text_counts(clip.texts)})
+        for row, (shard, number) in zip(fresh, writer.flush(), strict=True):
+            row.update(text_shard=shard, text_row=number)
     finally:
         writer.abandon()
-    for clip_id, (shard, row) in zip(changed, placed, strict=True):
-        columns["text_shard"][positions[clip_id]], columns["text_row"][positions[clip_id]] = shard, row
-    for name, values in columns.items():
+    rows = np.arange(table.num_rows)
+    rows[positions.to_numpy()] = table.num_rows + np.arange(len(changed))
+    for name in fresh[0]:
         field = BASE_SCHEMA.field(name)
-        table = table.set_column(table.schema.get_field_index(name), field, pa.array(values, field.type))
+        column = pa.concat_arrays([*table[name].chunks, pa.array([row[name] for row in fresh], field.type)])
+        table = table.set_column(table.schema.get_field_index(name), field, column.take(pa.array(rows)))
     return table
 
 

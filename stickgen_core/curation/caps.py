@@ -1,10 +1,11 @@
 """Shares of the output, solved exactly: the largest selection in which no class exceeds its share, and which clips make it up."""
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
+import pyarrow as pa
 
 from stickgen_core.errors import StickgenError
 from stickgen_core.records.seeds import key64
@@ -74,16 +75,55 @@ def _largest_total(available: Mapping[str, int], limits: Mapping[str, Fraction])
     return low
 
 
-def ranks(ids: Sequence[str], seed: int) -> np.ndarray:
-    """[n] uint64: a clip's place in line is a hash of (seed, id), whatever else is there and in whatever order."""
-    return np.array([key64(seed, "rank", name) for name in ids], dtype=np.uint64)
+class Ranks:
+    """A clip's place in line is a hash of (seed, id), whatever else is there and in whatever order; hashed when it is asked for."""
+
+    def __init__(self, ids: pa.ChunkedArray, seed: int):
+        self._ids, self._seed = ids, seed
+        self._rank = np.zeros(len(ids), np.uint64)
+        self._known = np.zeros(len(ids), bool)
+
+    def __getitem__(self, rows: np.ndarray) -> np.ndarray:
+        """[m] uint64 of some rows."""
+        asked = rows[~self._known[rows]]
+        self._rank[asked] = [key64(self._seed, "rank", name) for name in self._ids.take(pa.array(asked)).to_pylist()]
+        self._known[asked] = True
+        return self._rank[rows]
 
 
-def keep_within(classes: np.ndarray, rank: np.ndarray, counts: Mapping[str, int]) -> np.ndarray:
-    """[n] bool: the `counts` lowest-ranked rows of each class; a class without a count is kept whole."""
-    keep = np.ones(len(classes), bool)
-    for name, count in counts.items():
-        members = np.flatnonzero(classes == name)
+@dataclass(frozen=True)
+class Classes:
+    """What a cap is about: the class of each row as a number [n], and the classes' names."""
+
+    number: np.ndarray
+    names: tuple[str, ...]
+
+    @classmethod
+    def of(cls, names: pa.ChunkedArray) -> "Classes":
+        """From a column of names."""
+        coded = names.combine_chunks().dictionary_encode()
+        return cls(coded.indices.to_numpy(), tuple(coded.dictionary.to_pylist()))
+
+    def rows_of(self, name: str) -> np.ndarray:
+        """[n] bool: the rows of one class."""
+        return self.number == (self.names.index(name) if name in self.names else -1)
+
+    def counts(self, rows: np.ndarray) -> dict[str, int]:
+        """How many of the chosen rows [n] bool are of each class that has some, by name."""
+        found = np.bincount(self.number[rows], minlength=len(self.names)).tolist()
+        return {name: n for name, n in sorted(zip(self.names, found, strict=True)) if n}
+
+    def each(self, values: Mapping[str, float]) -> np.ndarray:
+        """[n] the value of each row's class, 0 where it has none."""
+        return np.array([values.get(name, 0) for name in self.names], float)[self.number] if len(self.names) else np.zeros(0)
+
+
+def keep_within(classes: Classes, counted: np.ndarray, rank: Ranks, counts: Mapping[str, int]) -> np.ndarray:
+    """[n] bool: of the counted rows [n] bool the `counts` lowest-ranked of each class; all else is kept."""
+    keep = np.ones(len(counted), bool)
+    for number, name in enumerate(classes.names):
+        count = counts.get(name, 0)
+        members = np.flatnonzero(counted & (classes.number == number))
         if len(members) > count:
             keep[members[np.argsort(rank[members], kind="stable")[count:]]] = False
     return keep

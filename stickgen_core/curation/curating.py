@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from stickgen_core.config import config_hash
 from stickgen_core.corpus import Corpus, current
-from stickgen_core.curation.caps import Caps, keep_within, ranks, solve_caps
+from stickgen_core.curation.caps import Caps, Classes, Ranks, keep_within, solve_caps
 from stickgen_core.curation.captions import is_described
 from stickgen_core.curation.config import CurationConfig, ScoresConfig, StageConfig
 from stickgen_core.curation.scores import ARTEFACTS, AT_LIMIT
@@ -44,15 +45,14 @@ def curate(
     if ready is not None:
         return ready
     index = merged.index
-    split = merged.column("split").astype(str)
+    split = Classes.of(index["split"])
     sieve = Sieve(stage, len(merged))
-    apply_thresholds(index, is_described(merged), rules, config.scores, sieve, exempt=split == "test")
-    capped = apply_caps(index, rules, config, sieve, counted=split == "train", synthetic=synthetic, stage=stage)
+    apply_thresholds(index, is_described(merged), rules, config.scores, sieve, exempt=split.rows_of("test"))
+    capped = apply_caps(index, rules, config, sieve, counted=split.rows_of("train"), synthetic=synthetic, stage=stage)
     kept = np.flatnonzero(sieve.kept)
-    names, counts = np.unique(split[kept], return_counts=True)
     notes = {
         "stage": stage, "rules": rules.model_dump(mode="json"), "waterfall": sieve.waterfall(), "caps": capped,
-        "splits": {"clips": dict(zip(names.tolist(), counts.tolist(), strict=True))},
+        "splits": {"clips": split.counts(sieve.kept)},
     }  # fmt: skip
     return merged.select(kept, folder, name or f"curated/{stage}_data", recipe, ledger=sieve.ledger(index), notes=notes, parents=parents)
 
@@ -89,16 +89,15 @@ def apply_caps(
 ) -> dict[str, Any]:
     """Cap sources, then actions, and again, until both hold of what is left; each cap's solution is exact for what it is given."""
     relax = config.infeasible == "relax"
-    rank = ranks(index["id"].to_pylist(), config.merge.seed)
-    sources = index["source"].to_numpy(zero_copy_only=False).astype(object)
-    own = {}
+    rank = Ranks(index["id"], config.merge.seed)
+    sources, own = index["source"], {}
     if rules.max_synthetic_fraction is not None:
-        sources = np.where(np.isin(sources.astype(str), sorted(synthetic)), SYNTHETIC, sources)
+        sources = pc.if_else(pc.is_in(sources, pa.array(sorted(synthetic), pa.string())), SYNTHETIC, sources)
         own = {SYNTHETIC: rules.max_synthetic_fraction}
-    actions = np.array([UNKNOWN_ACTION if a < 0 else str(a) for a in index["action"].to_pylist()], dtype=object)
-    caps = [("source_balance", sources, rules.max_source_fraction, own)]
+    caps = [("source_balance", Classes.of(sources), rules.max_source_fraction, own)]
     if rules.max_action_fraction is not None:
-        caps.append(("action_balance", actions, rules.max_action_fraction, {UNKNOWN_ACTION: 1.0}))
+        actions = pc.if_else(pc.less(index["action"], 0), UNKNOWN_ACTION, index["action"].cast(pa.string()))
+        caps.append(("action_balance", Classes.of(actions), rules.max_action_fraction, {UNKNOWN_ACTION: 1.0}))
     report: dict[str, Any] = {}
     went = 1
     while went:
@@ -112,16 +111,14 @@ def apply_caps(
 
 
 def _cap(
-    reason: str, classes: np.ndarray, share: float, own: dict[str, float], rank: np.ndarray, sieve: Sieve, counted: np.ndarray,
+    reason: str, classes: Classes, share: float, own: dict[str, float], rank: Ranks, sieve: Sieve, counted: np.ndarray,
     relax: bool, what: str,
 ) -> tuple[Caps, int]:  # fmt: skip
     asked = sieve.kept & counted
-    names, numbers = np.unique(classes[asked].astype(str), return_counts=True)
-    available = dict(zip(names.tolist(), numbers.tolist(), strict=True))
+    available = classes.counts(asked)
     solved = solve_caps(available, share, relax=relax, what=what, own=own)
     if solved.total == sum(available.values()):
         return solved, 0
-    keep = keep_within(np.where(asked, classes.astype(str), ""), rank, solved.counts)
-    total = max(int(asked.sum()), 1)
-    before = np.array([available.get(name, 0) / total for name in classes.astype(str)])
+    keep = keep_within(classes, asked, rank, solved.counts)
+    before = classes.each(available) / max(int(asked.sum()), 1)
     return solved, sieve.drop(reason, ~keep, value=before, limit=round(max(solved.shares.values()), 6))

@@ -1,16 +1,46 @@
 """The same motion twice: equal to the bit by digest, or nearly equal by a short description of root-centred poses."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
 
 from stickgen_core.curation.config import DuplicatesConfig
 from stickgen_core.curation.parts import EXTREMES
 from stickgen_core.skeleton.body import JOINT
 
+if TYPE_CHECKING:
+    from scipy.spatial import cKDTree
+
 PROJECTED_TO = 6  # dimensions of the search tree: more prune better and cost more to walk
 ROUNDING = 1e-5  # of the projection, which is in single precision; distances that decide are in double
 SAMPLED = 2000  # descriptions that decide the directions
+FEWEST_AT_ONCE, MOST_AT_ONCE = 64, 4096  # rows that are searched for together ...
+CANDIDATES_AT_ONCE = 100_000  # ... so that about as many lie near them
+MEASURED_AT_ONCE = 8192  # candidates whose whole descriptions are held in memory
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Rows first [m] < second [m] that show nearly the same motion, and how far apart they are: distance_m [m]. Sorted."""
+
+    first: np.ndarray
+    second: np.ndarray
+    distance_m: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+    @classmethod
+    def of(cls, pieces: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> "Pairs":
+        """From (row, row, distance) pieces in any order, each pair once."""
+        a, b, distance = (np.concatenate(c) for c in zip((np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)), *pieces, strict=True))
+        first, second = np.minimum(a, b), np.maximum(a, b)
+        order = np.lexsort((second, first))
+        return cls(first[order], second[order], distance[order])
 
 
 def describe(joints: np.ndarray, present: np.ndarray, time_points: int) -> tuple[np.ndarray, float]:
@@ -28,58 +58,81 @@ def describe(joints: np.ndarray, present: np.ndarray, time_points: int) -> tuple
     return centred.astype(np.float32).ravel(), round(excursion, 4)
 
 
-def equal_motions(digests: Sequence[str]) -> list[list[int]]:
+def equal_motions(digests: pa.ChunkedArray) -> list[np.ndarray]:
     """Groups of two or more rows with one motion digest, in order of first appearance."""
-    rows: dict[str, list[int]] = {}
-    for row, digest in enumerate(digests):
-        rows.setdefault(digest, []).append(row)
-    return [group for group in rows.values() if len(group) > 1]
+    codes = digests.combine_chunks().dictionary_encode().indices.to_numpy()
+    rows = np.flatnonzero(np.bincount(codes)[codes] > 1) if len(codes) else np.zeros(0, np.int64)
+    rows = rows[np.argsort(codes[rows], kind="stable")]
+    return np.split(rows, np.flatnonzero(np.diff(codes[rows])) + 1) if len(rows) else []
 
 
 def near_duplicates(
-    description: np.ndarray, excursion_m: np.ndarray, frames: np.ndarray, actors: np.ndarray, config: DuplicatesConfig,
-    different: np.ndarray | None = None,
-) -> list[tuple[int, int, float]]:  # fmt: skip
-    """Pairs (i < j, distance in metres) that show nearly the same motion; with `different`, only pairs whose labels differ.
+    description: Sequence[np.ndarray], excursion_m: np.ndarray, frames: np.ndarray, actors: np.ndarray, config: DuplicatesConfig,
+    different: np.ndarray | None = None, fresh: np.ndarray | None = None,
+) -> Pairs:  # fmt: skip
+    """Pairs that show nearly the same motion; with `different`, only pairs whose labels differ; with `fresh`, only of a fresh row.
 
-    description [n, D], the others [n]. Distance is the root mean square over joints and times. Candidates come from a tree over an
-    orthonormal projection, in which no distance grows, so none is missed; each is then measured whole.
+    description [n, D] in consecutive pieces, the others [n]; fresh [n] bool. Distance is the root mean square over joints and times.
+    Candidates come from a tree over an orthonormal projection, in which no distance grows, so none is missed; each is then measured whole.
     """
     from scipy.spatial import cKDTree
 
-    n, width = description.shape
     # One who hardly moves can only be a near duplicate within a share of very little: no use in searching among idle people.
     reach = np.minimum(config.distance_m, config.distance_share * excursion_m)
-    joints_and_times = width / 3
-    order = np.argsort(-reach, kind="stable")
-    order = order[reach[order] > 0]
-    if len(order) < 2:
-        return []
-    points = description[order]
-    projected = points @ _widest(points)
-    lengths = np.log(frames[order])
+    rows = np.flatnonzero(reach > 0)
+    wanted = np.ones(len(reach), bool) if fresh is None else fresh
+    if len(rows) < 2 or not wanted[rows].any():
+        return Pairs.of([])
+    joints_and_times = description[0].shape[1] / 3
+    projected = _projected(description, rows)
     tree = cKDTree(projected)
+    radius = reach[rows] * np.sqrt(joints_and_times) * (1 + ROUNDING) + ROUNDING
     found = []
-    for start in range(0, len(order), 2048):
-        rows = slice(start, start + 2048)
-        radius = reach[order[rows]] * np.sqrt(joints_and_times) * (1 + ROUNDING) + ROUNDING
-        for i, near in enumerate(tree.query_ball_point(projected[rows], radius), start):
-            others = np.array([j for j in near if j > i], dtype=np.int64)
-            if not len(others):
-                continue
-            keep = (np.abs(lengths[others] - lengths[i]) <= config.length_share) & (actors[order[others]] == actors[order[i]])
-            if different is not None:
-                keep &= different[order[others]] != different[order[i]]
-            others = others[keep]
-            apart = np.sqrt(((points[others].astype(np.float64) - points[i]) ** 2).sum(1) / joints_and_times)
-            limit = np.minimum(reach[order[i]], reach[order[others]])
-            for j, distance in zip(others[apart <= limit], apart[apart <= limit], strict=True):
-                a, b = sorted((int(order[i]), int(order[j])))
-                found.append((a, b, round(float(distance), 5)))
-    return sorted(found)
+    for near in _candidates(tree, projected, radius, wanted[rows]):
+        a, b = rows[near[0]], rows[near[1]]
+        # Of two fresh rows the one with the smaller reach looks for the other, because no pair is farther apart than that.
+        keep = a != b
+        keep &= ~wanted[b] | (reach[b] > reach[a]) | ((reach[b] == reach[a]) & (b > a))
+        a, b = a[keep], b[keep]
+        keep = (actors[a] == actors[b]) & (np.abs(np.log(frames[a] / frames[b])) <= config.length_share)
+        if different is not None:
+            keep &= different[a] != different[b]
+        a, b = a[keep], b[keep]
+        for start in range(0, len(a), MEASURED_AT_ONCE):
+            i, j = a[start : start + MEASURED_AT_ONCE], b[start : start + MEASURED_AT_ONCE]
+            apart = np.sqrt(((_rows_of(description, i) - _rows_of(description, j)) ** 2).sum(1) / joints_and_times)
+            close = apart <= np.minimum(reach[i], reach[j])
+            found.append((i[close], j[close], np.round(apart[close], 5)))
+    return Pairs.of(found)
 
 
-def _widest(points: np.ndarray) -> np.ndarray:
-    """[D, PROJECTED_TO or fewer] orthonormal directions in which descriptions differ most: the tree prunes best there, and misses nothing."""
-    sample = points[:: max(1, len(points) // SAMPLED)]
-    return np.linalg.svd(sample - sample.mean(0), full_matrices=False)[2][:PROJECTED_TO].T
+def _candidates(tree: "cKDTree", projected: np.ndarray, radius: np.ndarray, wanted: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Rows i and j: wanted rows and those of the tree within the radius of each, as many rows at a time as memory allows."""
+    rows = tree.indices[wanted[tree.indices]]  # those that lie together, together
+    start, count = 0, FEWEST_AT_ONCE
+    while start < len(rows):
+        block = rows[start : start + count]
+        near = tree.query_ball_point(projected[block], radius[block])
+        lengths = np.fromiter(map(len, near), np.int64, len(near))
+        yield np.repeat(block, lengths), np.fromiter(chain.from_iterable(near), np.int64, lengths.sum())
+        start += count
+        count = int(np.clip(count * CANDIDATES_AT_ONCE // max(lengths.sum(), 1), FEWEST_AT_ONCE, MOST_AT_ONCE))
+
+
+def _rows_of(pieces: Sequence[np.ndarray], rows: np.ndarray) -> np.ndarray:
+    """[m, D] float64 of consecutive pieces."""
+    bounds = np.cumsum([0, *(len(piece) for piece in pieces)])
+    number = np.searchsorted(bounds, rows, side="right") - 1
+    found = np.empty((len(rows), pieces[0].shape[1]))
+    for n in np.unique(number):
+        here = number == n
+        found[here] = pieces[n][rows[here] - bounds[n]]
+    return found
+
+
+def _projected(pieces: Sequence[np.ndarray], rows: np.ndarray) -> np.ndarray:
+    """[m, PROJECTED_TO or fewer]: rows in the orthonormal directions in which descriptions differ most: the tree prunes best there, and
+    misses nothing."""
+    sample = _rows_of(pieces, rows[:: max(1, len(rows) // SAMPLED)])
+    directions = np.linalg.svd(sample - sample.mean(0), full_matrices=False)[2][:PROJECTED_TO].T.astype(np.float32)
+    return np.concatenate([piece @ directions for piece in pieces])[rows]

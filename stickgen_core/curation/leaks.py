@@ -51,13 +51,13 @@ def near_copies(corpus: Corpus, config: CurationConfig) -> Leak | None:
                  for a in (corpus.arrays(i, "joints", "present") for i in range(len(corpus)))]  # fmt: skip
     splits = corpus.index["split"].combine_chunks().dictionary_encode().indices.to_numpy()
     pairs = near_duplicates(
-        np.stack([d for d, _ in described]), np.array([e for _, e in described]), corpus.column("frames"), corpus.column("actors"),
+        [np.stack([d for d, _ in described])], np.array([e for _, e in described]), corpus.column("frames"), corpus.column("actors"),
         config.duplicates, splits,
     )  # fmt: skip
-    if not pairs:
+    if not len(pairs):
         return None
-    a, b, distance = pairs[0]
-    return Leak("near duplicate", len(pairs), f"{corpus.ids[a]} and {corpus.ids[b]} are {distance * 100:.2f} cm apart")
+    a, b = (corpus.index["id"][int(rows[0])].as_py() for rows in (pairs.first, pairs.second))
+    return Leak("near duplicate", len(pairs), f"{a} and {b} are {pairs.distance_m[0] * 100:.2f} cm apart")
 
 
 def shared_captions(corpus: Corpus) -> Leak | None:

@@ -12,17 +12,15 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from stickgen_core.config import config_hash
 from stickgen_core.corpus import ARRAY_FIELDS, Corpus
-from stickgen_core.corpus.folder import parquet_table
 from stickgen_core.curation.config import CurationConfig
 from stickgen_core.curation.duplicates import describe
+from stickgen_core.curation.kept import find_table, keep_table
 from stickgen_core.curation.scores import SCORES, camera_stability, held_ids, score_clips
 from stickgen_core.errors import StickgenError
 from stickgen_core.records.digests import digest_json, field_digest
-from stickgen_core.records.publish import publishing, sweep
 
 Progress = Callable[[str, int, int], None] | None
 MEASURE_VERSION = 2
@@ -42,15 +40,15 @@ def measure(corpus: Corpus, config: CurationConfig, cache: Path | None = None, p
 
     workers   processes that share the clips; a clip's measurements do not depend on it
     """
-    path = None if cache is None else Path(cache) / f"{corpus.clips_digest[:32]}-{measure_recipe(config)[:16]}.parquet"
-    if path is not None and path.is_file():
-        return parquet_table(path)
-    table = _measured(corpus, config, progress, workers)
-    if path is not None:
-        sweep(path.parent)
-        with publishing(path) as temporary:
-            pq.write_table(table, temporary, compression="zstd")
-    return table
+    if cache is None:
+        return _measured(corpus, config, progress, workers)
+    key = measured_key(corpus, config)
+    return find_table(cache, key) or keep_table(cache, key, _measured(corpus, config, progress, workers))
+
+
+def measured_key(corpus: Corpus, config: CurationConfig) -> str:
+    """What a corpus' measurements are kept by; it begins with the content that was measured."""
+    return f"{corpus.clips_digest[:32]}-{measure_recipe(config)[:16]}"
 
 
 def _measured(corpus: Corpus, config: CurationConfig, progress: Progress, workers: int) -> pa.Table:

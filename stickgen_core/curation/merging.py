@@ -10,10 +10,11 @@ import pyarrow as pa
 from stickgen_core.config import config_hash
 from stickgen_core.corpus import Corpus, current, union
 from stickgen_core.corpus.index import BASE_SCHEMA
-from stickgen_core.curation.caps import keep_within, ranks, solve_caps
+from stickgen_core.curation.caps import Classes, Ranks, keep_within, solve_caps
 from stickgen_core.curation.config import CurationConfig, RecombineConfig
-from stickgen_core.curation.duplicates import equal_motions, near_duplicates
+from stickgen_core.curation.duplicates import Pairs, equal_motions
 from stickgen_core.curation.measure import SCORE_COLUMNS, measure, measure_recipe
+from stickgen_core.curation.neighbours import near_across
 from stickgen_core.curation.recombine import recombine
 from stickgen_core.curation.splits import Assignment, assign_splits
 from stickgen_core.curation.verdicts import Sieve
@@ -25,6 +26,7 @@ from stickgen_core.sources.recording import Text
 Progress = Callable[[str, int, int], None] | None
 MERGE_VERSION = 1
 BALANCED_SPLIT = "train"
+MERGED_COLUMNS = ("motion_digest", *SCORE_COLUMNS)  # of the measurements, those that become annotations
 
 
 def merge_recipe(config: CurationConfig, forced: Mapping[str, str], train_only: Iterable[str]) -> str:
@@ -41,7 +43,7 @@ def merge(
 ) -> Corpus:  # fmt: skip
     """Publish every clip of the corpora once, with annotations: split, group, motion_digest and all scores.
 
-    cache        keeps each source's measurements, so that only a changed source is measured again
+    cache        keeps each source's measurements and the near duplicates among them, so that only a changed source is looked at again
     forced       origin -> the source whose official test list names it (`forced_tests` reads the lists)
     train_only   names of sources that never go to val or test by hash
     workers      processes that measure; the result does not depend on it
@@ -64,17 +66,22 @@ def merge(
     if not any(len(corpus) for corpus in corpora):
         raise StickgenError(f"{folder}: nothing to merge, all {len(corpora)} sources are empty; put a data set into its folder")
     index = pa.concat_tables([corpus.index.select(BASE_SCHEMA.names) for corpus in corpora])
-    measured = pa.concat_tables([measure(corpus, config, cache, progress, workers) for corpus in corpora if len(corpus)])
-    same = equal_motions(measured["motion_digest"].to_pylist())
-    near = _near(index, measured, config) if config.duplicates.group else []
-    joined = [(group[0], row) for group in same for row in group[1:]] + [(a, b) for a, b, _ in near]
+    there = [corpus for corpus in corpora if len(corpus)]
+    tables = [measure(corpus, config, cache, progress, workers) for corpus in there]
+    measured = pa.concat_tables([table.select(list(MERGED_COLUMNS)) for table in tables])
+    same = equal_motions(measured["motion_digest"])
+    origins = index["origin"].combine_chunks().dictionary_encode().indices.to_numpy()
+    near = near_across(there, tables, origins, config, cache) if config.duplicates.group else Pairs.of([])
+    joined = np.concatenate(
+        [*(np.stack([np.full(len(g) - 1, g[0]), g[1:]], axis=1) for g in same), np.stack([near.first, near.second], axis=1)]
+    )
     splits = assign_splits(index, config.splits, forced=forced, train_only=train_only, same=joined)
     sieve = Sieve("merge", index.num_rows)
     texts = _collapse(corpora, index, same, sieve)
     balance = _balance(index, splits.split, config, sieve)
     annotations: dict[str, Any] = {
         "split": pa.array(splits.split, pa.string()), "group": pa.array(splits.group, pa.string()),
-        **{column: measured[column] for column in ("motion_digest", *SCORE_COLUMNS)},
+        **{column: measured[column] for column in MERGED_COLUMNS},
     }  # fmt: skip
     kept = pa.array(np.flatnonzero(sieve.kept))
     annotations = {column: values.take(kept) for column, values in annotations.items()}
@@ -91,22 +98,14 @@ def merge(
     )  # fmt: skip
 
 
-def _near(index: pa.Table, measured: pa.Table, config: CurationConfig) -> list[tuple[int, int, float]]:
-    """Near duplicates of different origins; those of one origin share a split anyway."""
-    column = measured["description"].combine_chunks()
-    described = column.flatten().to_numpy().reshape(len(column), -1)
-    origins = index["origin"].combine_chunks().dictionary_encode().indices.to_numpy()
-    return near_duplicates(
-        described, measured["excursion_m"].to_numpy(), index["frames"].to_numpy(), index["actors"].to_numpy(), config.duplicates, origins
-    )
-
-
-def _collapse(corpora: Sequence[Corpus], index: pa.Table, same: Sequence[Sequence[int]], sieve: Sieve) -> dict[str, tuple[Text, ...]]:
+def _collapse(corpora: Sequence[Corpus], index: pa.Table, same: Sequence[np.ndarray], sieve: Sieve) -> dict[str, tuple[Text, ...]]:
     """Drop all but the best captioned of each group of equal motions; texts of kept clips that gain some."""
-    ids, captions, counts = (index[name].to_pylist() for name in ("id", "caption_count", "text_count"))
+    rows = np.concatenate([np.zeros(0, np.int64), *same])
+    told = index.select(["id", "caption_count", "text_count"]).take(pa.array(rows))
+    ids, captions, counts = (dict(zip(rows.tolist(), told[name].to_pylist(), strict=True)) for name in told.column_names)
     bounds = np.cumsum([0, *(len(corpus) for corpus in corpora)])
-    refused = np.zeros(len(ids), bool)
-    details = np.full(len(ids), "", dtype=object)
+    refused = np.zeros(index.num_rows, bool)
+    details = np.full(index.num_rows, "", dtype=object)
     united: dict[str, tuple[Text, ...]] = {}
 
     def texts_of(row: int) -> tuple[Text, ...]:
@@ -114,7 +113,7 @@ def _collapse(corpora: Sequence[Corpus], index: pa.Table, same: Sequence[Sequenc
         return corpora[number].texts(row - int(bounds[number]))
 
     for group in same:
-        ordered = sorted(group, key=lambda row: (-captions[row], -counts[row], ids[row]))
+        ordered = sorted(group.tolist(), key=lambda row: (-captions[row], -counts[row], ids[row]))
         keeper, others = ordered[0], ordered[1:]
         own = texts_of(keeper)
         gained = list(own)
@@ -130,15 +129,14 @@ def _collapse(corpora: Sequence[Corpus], index: pa.Table, same: Sequence[Sequenc
 
 def _balance(index: pa.Table, split: np.ndarray, config: CurationConfig, sieve: Sieve) -> dict[str, Any]:
     """Cap each source's share of the training split; statistics of what was asked for and what was used."""
-    source = index["source"].to_numpy(zero_copy_only=False)
+    source = Classes.of(index["source"])
     counted = sieve.kept & (split == BALANCED_SPLIT)
-    available = {str(name): int((source[counted] == name).sum()) for name in np.unique(source)}
+    available = dict.fromkeys(sorted(source.names), 0) | source.counts(counted)
     asked = config.merge.max_source_fraction
     caps = solve_caps(available, asked, relax=config.infeasible == "relax", what="curation.merge.max_source_fraction")
     used = max(caps.shares.values(), default=asked)
-    classes = np.where(counted, source, "")
-    keep = keep_within(classes, ranks(index["id"].to_pylist(), config.merge.seed), caps.counts)
-    shares = np.array([available.get(name, 0) / max(int(counted.sum()), 1) for name in source])
+    keep = keep_within(source, counted, Ranks(index["id"], config.merge.seed), caps.counts)
+    shares = source.each(available) / max(int(counted.sum()), 1)
     sieve.drop("source_balance", ~keep, value=shares, limit=used)
     return {
         "of": f"the {BALANCED_SPLIT} split", "asked": asked, "used": round(used, 6), "relaxed": caps.relaxed,

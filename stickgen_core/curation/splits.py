@@ -10,11 +10,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from stickgen_core.curation.config import SplitsConfig
 from stickgen_core.records.seeds import unit
 
 SPLITS = ("train", "val", "test")
+FORCED, TRAIN_ONLY, HASHED = "forced by an official test list", "source is only trained on", "hash of the origin"
 
 
 @dataclass(frozen=True)
@@ -37,53 +39,50 @@ class Assignment:
 
 def assign_splits(
     index: pa.Table, config: SplitsConfig, *, forced: Mapping[str, str] | None = None, train_only: Iterable[str] = (),
-    same: Iterable[tuple[int, int]] = (),
+    same: np.ndarray | Sequence[tuple[int, int]] = (),
 ) -> Assignment:  # fmt: skip
     """Splits for the columns source, origin, official_split, extra_json.
 
     forced       origin -> the forcing source whose test list names it, known even where that source's clips are not there
     train_only   sources that never go to val or test by hash
-    same         pairs of rows that show one motion under different origins
+    same         [m, 2] rows that show one motion under different origins
     """
-    source, origin = index["source"].to_pylist(), index["origin"].to_pylist()
-    official = index["official_split"].to_pylist()
+    origin = index["origin"].combine_chunks().dictionary_encode()
+    names = groups_of(origin, index["extra_json"], np.asarray(same, np.int64).reshape(-1, 2))
+    members = pa.array(names, pa.string()).dictionary_encode()
+    groups, of_origin = members.dictionary.to_pylist(), members.indices.to_numpy()
+    row_group = of_origin[origin.indices.to_numpy()]
     forced = dict(forced or {})
-    group = groups_of(origin, index["extra_json"].to_pylist(), same)
-    votes: dict[str, set[str]] = {}
-    origins: dict[str, set[str]] = {}
-    for row, name in enumerate(group):
-        origins.setdefault(name, set()).add(origin[row])
-        cast = votes.setdefault(name, set())
-        if source[row] in config.forcing_sources and official[row] == "test":
-            cast.add("forced")
-        if official[row]:
-            cast.add(official[row])
-        if source[row] in train_only:
-            cast.add("train_only")
-    for name, members in origins.items():
-        if any(o in forced for o in members):
-            votes[name].add("forced")
-    decided = {name: _decide(name, cast, config) for name, cast in votes.items()}
-    split = np.array([decided[name][0] for name in group], dtype=object)
-    reasons: dict[str, int] = {}
-    for _, reason in decided.values():
-        reasons[reason] = reasons.get(reason, 0) + 1
-    overruled = sum(1 for row, said in enumerate(official) if said in SPLITS and said != split[row])
-    known = {*source, *forced.values()}
+
+    def having(rows: pa.ChunkedArray) -> np.ndarray:
+        """[G] bool: groups with at least one of these rows."""
+        found = np.zeros(len(groups), bool)
+        found[row_group[np.flatnonzero(pc.fill_null(rows, False).to_numpy())]] = True
+        return found
+
+    official = index["official_split"]
+    listed = pc.is_in(origin.dictionary, pa.array(list(forced), pa.string())).to_numpy(zero_copy_only=False)
+    forcing = pc.and_(pc.is_in(index["source"], pa.array(config.forcing_sources, pa.string())), pc.equal(official, "test"))
+    by_list = having(forcing)
+    by_list[of_origin[listed]] = True
+    only_train = having(pc.is_in(index["source"], pa.array(sorted(train_only), pa.string())))
+    votes = ((FORCED, "test", by_list), *((f"official {name}", name, having(pc.equal(official, name))) for name in ("test", "val")),
+             (TRAIN_ONLY, "train", only_train))  # fmt: skip
+    decided, reasons, open_still = np.full(len(groups), "", object), {}, np.ones(len(groups), bool)
+    for reason, split, cast in votes:
+        going = open_still & cast
+        decided[going] = split
+        open_still &= ~cast
+        reasons[reason] = int(going.sum())
+    left = np.flatnonzero(open_still)
+    decided[left] = [hashed_split(groups[n], config) for n in left]
+    reasons[HASHED] = len(left)
+    split = decided[row_group]
+    said = pc.and_(pc.is_in(official, pa.array(SPLITS)), pc.not_equal(official, pa.array(split, pa.string())))
+    known = {*pc.unique(index["source"]).to_pylist(), *forced.values()}
     warnings = tuple(f"{s}: test ids unknown; put its lists into its folder" for s in config.forcing_sources if s not in known)
-    return Assignment(split, np.array(group, dtype=object), dict(sorted(reasons.items())), overruled, warnings)
-
-
-def _decide(name: str, votes: set[str], config: SplitsConfig) -> tuple[str, str]:
-    """(split, rule) of one group."""
-    if "forced" in votes:
-        return "test", "forced by an official test list"
-    for split in ("test", "val"):
-        if split in votes:
-            return split, f"official {split}"
-    if "train_only" in votes:
-        return "train", "source is only trained on"
-    return hashed_split(name, config), "hash of the origin"
+    found = {reason: count for reason, count in sorted(reasons.items()) if count}
+    return Assignment(split, np.array(groups, dtype=object)[row_group], found, pc.sum(said).as_py() or 0, warnings)
 
 
 def hashed_split(origin: str, config: SplitsConfig) -> str:
@@ -94,8 +93,8 @@ def hashed_split(origin: str, config: SplitsConfig) -> str:
     return "val" if draw < config.train + config.val else "test"
 
 
-def groups_of(origin: Sequence[str], extra_json: Sequence[str], same: Iterable[tuple[int, int]] = ()) -> list[str]:
-    """Each row's group, named by the smallest origin in it: equal origins, `origins` listed in extra (recombined motion), equal motions."""
+def groups_of(origin: pa.DictionaryArray, extra_json: pa.ChunkedArray, same: np.ndarray) -> list[str]:
+    """The group of each distinct origin, named by the smallest origin in it: `origins` listed in extra (recombined motion), equal motions."""
     parent: dict[str, str] = {}
 
     def root(name: str) -> str:
@@ -108,11 +107,11 @@ def groups_of(origin: Sequence[str], extra_json: Sequence[str], same: Iterable[t
         low, high = sorted((root(a), root(b)))
         parent[high] = low
 
-    for name, extra in zip(origin, extra_json, strict=True):
-        root(name)
-        if extra and '"origins"' in extra:
-            for other in json.loads(extra).get("origins", ()):
-                join(name, str(other))
-    for a, b in same:
-        join(origin[a], origin[b])
-    return [root(name) for name in origin]
+    names, of_row = origin.dictionary.to_pylist(), origin.indices.to_numpy()
+    told = np.flatnonzero(pc.fill_null(pc.match_substring(extra_json, '"origins"'), False).to_numpy())
+    for row, extra in zip(told, extra_json.take(pa.array(told)).to_pylist(), strict=True):
+        for other in json.loads(extra).get("origins", ()):
+            join(names[of_row[row]], str(other))
+    for a, b in np.unique(of_row[same], axis=0).tolist():
+        join(names[a], names[b])
+    return [root(name) if name in parent else name for name in names]

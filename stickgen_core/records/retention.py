@@ -105,7 +105,7 @@ MATRIX: tuple[Kept, ...] = (
          documented=False),
     Kept("superseded_vectors", "Embedding", "Text vectors of an encoder that no corpus names", "data/text_vectors/<encoder-digest>/", "Arrow IPC",
          "optional", "an earlier encoder's", "curated_pretrain, curated_sft", documented=False),
-    Kept("measurements", "Curation", "Measurements of clips", "data/measurements/", "Parquet",
+    Kept("measurements", "Curation", "Measurements of clips", "data/measurements/", "Arrow IPC",
          "discardable", "saves measuring a clip twice", "canonical", documented=False),
     Kept("honesty_rows", "Evaluation", "Floor and ceiling rows", "data/honesty_rows/", "JSON",
          "discardable", "rows that all reports share", "embedded_pretrain, evaluator", documented=False),

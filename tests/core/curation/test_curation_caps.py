@@ -3,11 +3,12 @@
 from fractions import Fraction
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stickgen_core.curation.caps import keep_within, ranks, solve_caps
+from stickgen_core.curation.caps import Classes, Ranks, keep_within, solve_caps
 from stickgen_core.errors import StickgenError
 
 
@@ -69,12 +70,14 @@ def test_relaxed_shares_are_the_least_that_fit(available, cap, own):
 
 
 def test_which_clips_stay_depends_on_their_ids_alone():
-    ids = [f"clip{n}" for n in range(200)]
-    classes = np.array(["a", "b"] * 100)
-    counts = {"a": 30, "b": 70}
-    kept = {ids[i] for i in np.flatnonzero(keep_within(classes, ranks(ids, 42), counts))}
-    order = np.random.default_rng(0).permutation(200)
-    again = keep_within(classes[order], ranks([ids[i] for i in order], 42), counts)
-    assert kept == {ids[order[i]] for i in np.flatnonzero(again)} and len(kept) == 100
-    fewer = {ids[i] for i in np.flatnonzero(keep_within(classes, ranks(ids, 42), {"a": 20, "b": 70}))}
-    assert fewer < kept
+    everything = [(f"clip{n}", "ab"[n % 2]) for n in range(200)]
+
+    def kept(clips, **counts):
+        ids, names = (pa.chunked_array([list(values)]) for values in zip(*clips, strict=True))
+        stay = keep_within(Classes.of(names), np.ones(200, bool), Ranks(ids, 42), counts)
+        return {clips[i][0] for i in np.flatnonzero(stay)}
+
+    found = kept(everything, a=30, b=70)
+    shuffled = [everything[i] for i in np.random.default_rng(0).permutation(200)]
+    assert kept(shuffled, a=30, b=70) == found and len(found) == 100
+    assert kept(everything, a=20, b=70) < found
