@@ -29,9 +29,10 @@ from stickgen_core.sources.readers import reader_for
 from stickgen_core.sources.registry import SourceSpec, load_registry
 from stickgen_pipeline.commands.common import answer, note, settings_of, size, table
 
-# A person's head, standing, sitting or lying, over a whole sample: outside it the unit is wrong.
-HEAD_M = (0.15, 2.6)
+# A person's head over a whole sample, standing or sitting: outside it the unit is wrong. Whoever states the unit may lie on the floor.
+HEAD_M, LYING_M, STANDING_M = (0.45, 2.6), 0.05, 1.55
 NAME = re.compile(r"[a-z][a-z0-9_]*")
+DEFAULT_UNIT_M = {"bvh": 0.01, "joints": 1.0}
 MOMENTS = 5
 
 
@@ -207,10 +208,12 @@ def _require_plausible(drawn: Sample, spec: SourceSpec) -> None:
         )
     heights = [np.median(clip.joints[clip.present][:, JOINT["head"], 1]) for clip in drawn.clips]
     head_m = float(np.median(heights))
-    if not HEAD_M[0] <= head_m <= HEAD_M[1]:
+    lowest = HEAD_M[0] if spec.unit_m is None else LYING_M
+    if not lowest <= head_m <= HEAD_M[1]:
+        unit_m = spec.unit_m or DEFAULT_UNIT_M[spec.reader]
         raise StickgenError(
-            f"{spec.name}: the head is {head_m:.3g} m high on the median, expected {HEAD_M[0]} to {HEAD_M[1]};"
-            f" --unit-m is metres per unit (0.01 for centimetres), now {spec.unit_m or 'the default of the reader'};"
+            f"{spec.name}: the head is {head_m:.3g} m high on the median, expected {lowest} to {HEAD_M[1]};"
+            f" --unit-m is metres per unit, now {unit_m:g}; {unit_m * STANDING_M / max(head_m, 1e-6):.3g} would put the head at {STANDING_M} m;"
             " if the size is right, Z may be up: --axes z_up"
         )
 

@@ -107,7 +107,7 @@ def test_adding_a_data_set_shows_it_then_writes_a_yaml_that_converts(home: Path,
 
 
 @pytest.mark.parametrize(("more", "says"), [
-    (("--unit-m", "1"), "--unit-m is metres per unit"), (("--axes", "z_up"), "feet are above the head|Z may be up"),
+    (("--unit-m", "1"), r"now 1; 0\.009\d* would put the head at 1\.55 m"), (("--axes", "z_up"), "feet are above the head|Z may be up"),
     (("--joint-map", "left_hip=LeftUpLeg"), "none of 1 units gave a clip: wrong_skeleton"), (("--skeleton", "ape"), "skeleton among"),
 ])  # fmt: skip
 def test_what_does_not_look_like_a_person_is_never_written(
