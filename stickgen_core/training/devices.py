@@ -97,6 +97,11 @@ def machine_for(config: TrainingConfig) -> Iterator[Machine]:
         torch.use_deterministic_algorithms(strict)
 
 
+def of_memory(error: BaseException) -> bool:
+    """Did an allocation fail? Devices raise a class of their own, the CPU's allocator a RuntimeError, NumPy a MemoryError."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "DefaultCPUAllocator: " in str(error)
+
+
 def environment(machine: Machine) -> dict[str, Any]:
     """What a repeated run must share for equal bits, as plain values."""
     facts: dict[str, Any] = {

@@ -31,7 +31,7 @@ from stickgen_core.training.clips import DEFAULT_CAMERA, Clips, Vectors
 from stickgen_core.training.clock import Clock, progress_line
 from stickgen_core.training.config import RunConfig
 from stickgen_core.training.cost import Budget, Work, matmul_peak, refuse_too_dear
-from stickgen_core.training.devices import Machine, environment, machine_for
+from stickgen_core.training.devices import Machine, environment, machine_for, of_memory
 from stickgen_core.training.ema import Ema
 from stickgen_core.training.images import ParallaxImages
 from stickgen_core.training.journal import Journal
@@ -95,10 +95,11 @@ def train(
             left = training.total - training.step
             refuse_too_dear(run, training.batches.clips, left, machine, budget)
             return training.go(out, stop, max_steps)
-        except torch.OutOfMemoryError as error:
-            raise StickgenError(
-                f"{run.name}: out of memory ({str(error).splitlines()[0]}); lower data.token_budget (now {run.data.token_budget})"
-            ) from None
+        except (MemoryError, RuntimeError) as error:
+            if not of_memory(error):
+                raise
+            told = f" ({str(error).splitlines()[0]})" if str(error) else ""
+            raise StickgenError(f"{run.name}: out of memory{told}; lower data.token_budget (now {run.data.token_budget})") from None
 
 
 class Training:
