@@ -1,22 +1,20 @@
 """A raw folder to its canonical corpus: streamed, parallel over units, resumable, the same digest however it was done."""
 
-import multiprocessing
 import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from pathlib import Path
 
-import pyarrow as pa
-
 from stickgen_core.canonical.config import CanonicalConfig
-from stickgen_core.canonical.parts import PARTS_NAME, Job, Outcome, Seen, jobs_for, make_part, parts_below, recording_of, seen
+from stickgen_core.canonical.gather import gathered, notes_of, recordings, require_usable
+from stickgen_core.canonical.parts import PARTS_NAME, Job, Part, Seen, jobs_for, recover, seen, whole_parts
+from stickgen_core.canonical.workers import do
 from stickgen_core.config import config_hash
 from stickgen_core.corpus.folder import LOCK_NAME, Draft, publish_folder
 from stickgen_core.corpus.index import index_table
-from stickgen_core.corpus.ledger import LedgerRow, by_reason, ledger_table
+from stickgen_core.corpus.ledger import ledger_table
 from stickgen_core.corpus.store import Corpus
 from stickgen_core.errors import StickgenError
 from stickgen_core.records.digests import digest_json
@@ -30,10 +28,10 @@ from stickgen_core.sources.readers import reader_for
 from stickgen_core.sources.registry import SourceSpec
 
 Progress = Callable[[str, int, int], None]
-# Files of a part: publishing one costs as much as a few dozen short clips, and a kill costs at most the parts in flight.
-UNITS_PER_PART = 256
-# Labels without an action that a manifest names; all of them are counted.
-MOST_LABELS = 200
+# Most files of a part: publishing one costs as much as a few dozen short clips.
+UNITS_PER_PART = 1024
+# How often progress is told, for those who draw it.
+TELL_S = 0.1
 # Raise when the meaning of a clip changes: every corpus is then converted again.
 VERSION = 2
 # Keys of a data set's YAML that a clip depends on; a new citation converts nothing again.
@@ -64,7 +62,7 @@ def convert(
     """Publish `canonical/<name>` at a folder.
 
     A data set that is not there gives an explicit absent corpus of no clips; one that is there and gives nothing is an error.
-    Units whose files and recipe are unchanged are taken over from the last run, whole or killed.
+    Units whose files and recipe are unchanged are taken over from the last run, whole or killed at any time.
 
     parents   asset key -> digest of the raw data, for the manifest
     limit     read at most this many units, for a preview; the corpus then says so
@@ -89,18 +87,13 @@ def convert(
     with _writing(folder):
         template = Job(spec, raw, folder, shards, recipe, config, skeleton, ())
         known = {unit.key: seen(raw, unit) for unit in units}
-        _make_missing_parts(template, units, known, workers, progress, units_per_part)
-        rows, drops, outcomes, width, used = _gathered(template, {key: one.signature for key, one in known.items()})
-        drops += [LedgerRow(one.file, "", "discover", one.reason, one.detail, file=one.file) for one in found.skipped]
-        _require_usable(name, raw, spec, rows, drops, outcomes)
-        notes = {**_notes(units, outcomes, limit), "recordings": _recordings(spec, rows, drops, outcomes, len(found.skipped))}
+        parts = _make_missing_parts(template, units, known, workers, progress, units_per_part)
+        whole = gathered(spec, parts, {key: one.signature for key, one in known.items()}, found.skipped)
+        require_usable(spec, raw, whole)
+        notes = {**notes_of(whole, limit), "recordings": recordings(spec, whole)}
         draft = Draft(name, "corpus", recipe, dict(parents or {}), notes, {"workers": workers})
-        made = sum(outcome.made for outcome in outcomes.values()) + len(found.skipped)
-        if made != rows.num_rows + len(drops):
-            raise StickgenError(f"{name}: counts do not add up: {made} read, {rows.num_rows} kept + {len(drops)} dropped")
-        counts = {"read": made, "motion_width": width}
-        publish_folder(folder, shards, rows, ledger_table(drops), draft, counts)
-        for place in set((folder / PARTS_NAME).glob("*")) - used:
+        publish_folder(folder, shards, whole.rows, ledger_table(whole.drops), draft, {"read": whole.made, "motion_width": whole.width})
+        for place in set((folder / PARTS_NAME).glob("*")) - whole.used:
             shutil.rmtree(place)
     return Corpus.open(folder)
 
@@ -152,18 +145,50 @@ def _distinct(spec: SourceSpec, units: Iterable[Unit]) -> list[Unit]:
 
 def _make_missing_parts(
     template: Job, units: list[Unit], there: Mapping[str, Seen], workers: int, progress: Progress | None, most: int
-) -> None:
-    known = {key: outcome.signature for _, outcomes in parts_below(template.folder, template.recipe) for key, outcome in outcomes.items()}
-    pending = [(unit, there[unit.key]) for unit in units if known.get(unit.key) != there[unit.key].signature]
-    done, total = len(units) - len(pending), len(units)
-    jobs = jobs_for(pending, max(1, workers), most, template)
-    if progress:
-        progress(template.spec.name, done, total)
-    started, frames = time.monotonic(), 0
-    for job, read in _run(jobs, workers):
-        done, frames = done + len(job.units), frames + read
+) -> list[Part]:
+    """Convert what no whole part has; all whole parts after that."""
+    recover(template)
+    parts = whole_parts(template.folder, template.recipe, {})
+    pending = _pending(units, there, parts)
+    follow = _Follow(template.spec.name, len(units) - len(pending), len(units), progress)
+    while pending:
+        before = len(pending)
+        do(jobs_for(pending, workers, most, template), workers, follow)
+        parts = whole_parts(template.folder, template.recipe, {part.corpus.folder: part for part in parts})
+        # Units with clips of one id are never in one part: those that were put off have their turn now.
+        pending = _pending(units, there, parts)
+        if len(pending) == before:
+            break
+    follow.end()
+    return parts
+
+
+def _pending(units: Iterable[Unit], there: Mapping[str, Seen], parts: Iterable[Part]) -> list[tuple[Unit, Seen]]:
+    """Units of which no part has the outcome."""
+    known = {(key, outcome.signature) for part in parts for key, outcome in part.outcomes.items()}
+    return [(unit, there[unit.key]) for unit in units if (unit.key, there[unit.key].signature) not in known]
+
+
+class _Follow:
+    """Tells how far a conversion is: units done of all, and at what pace."""
+
+    def __init__(self, name: str, done: int, total: int, progress: Progress | None):
+        self._name, self._before, self._done, self._total, self._frames, self._progress = name, done, done, total, 0, progress
+        self._began = self._told = time.monotonic()
         if progress:
-            progress(_pace(template.spec.name, done - total + len(pending), frames, total - done, time.monotonic() - started), done, total)
+            progress(name, done, total)
+
+    def __call__(self, units: int, frames: int) -> None:
+        self._done, self._frames = self._done + units, self._frames + frames
+        if time.monotonic() - self._told >= TELL_S:
+            self.end()
+
+    def end(self) -> None:
+        """Say how far it is, unless that has been said."""
+        if self._progress and self._done > self._before:
+            self._told = time.monotonic()
+            made, left = self._done - self._before, self._total - self._done
+            self._progress(_pace(self._name, made, self._frames, left, self._told - self._began), self._done, self._total)
 
 
 def _pace(name: str, files: int, frames: int, left: int, seconds: float) -> str:
@@ -171,98 +196,3 @@ def _pace(name: str, files: int, frames: int, left: int, seconds: float) -> str:
     per_s = files / max(seconds, 1e-9)
     rest = round(left / per_s)
     return f"{name} {per_s:,.0f} files/s, {frames / max(seconds, 1e-9):,.0f} frames/s, {rest // 60}:{rest % 60:02d} left"
-
-
-def _run(jobs: list[Job], workers: int) -> Iterator[tuple[Job, int]]:
-    """Each job with its frames once it is done, in any order. Workers are fresh processes: nothing of this one leaks into a result."""
-    if workers <= 1 or len(jobs) <= 1:
-        for job in jobs:
-            yield job, make_part(job)
-        return
-    with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=multiprocessing.get_context("spawn")) as pool:
-        futures = {pool.submit(make_part, job): job for job in jobs}
-        try:
-            for future in as_completed(futures):
-                yield futures[future], future.result()
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-
-
-def _gathered(template: Job, wanted: Mapping[str, str]) -> tuple[pa.Table, list[LedgerRow], dict[str, Outcome], int, set[Path]]:
-    """Index rows, ledger rows, outcomes and motion width of exactly these units (key -> signature), and the parts they come from."""
-    tables, drops, outcomes = [index_table([])], [], {}
-    clip_ids: set[str] = set()
-    width, used = 0, set[Path]()
-    for part, known in parts_below(template.folder, template.recipe):
-        rows = []
-        for key, outcome in sorted(known.items()):
-            if key in outcomes or wanted.get(key) != outcome.signature:
-                continue
-            outcomes[key] = outcome
-            used.add(part.folder)
-            drops += [LedgerRow(**row) for row in outcome.drops]
-            for clip_id in outcome.clips:
-                if clip_id in clip_ids:
-                    name = recording_of(template.spec.name, clip_id)
-                    drops.append(LedgerRow(name, "", "store", "duplicate_id", f"{clip_id}: another file has a recording of that key"))
-                else:
-                    clip_ids.add(clip_id)
-                    rows.append(part.position(clip_id))
-        tables.append(part.index.take(pa.array(rows, pa.int64())))
-        width = max(width, int(part.manifest.counts["motion_width"]))
-    lost = sorted(set(wanted) - set(outcomes))
-    if lost:
-        raise StickgenError(f"canonical/{template.spec.name}: {len(lost)} files changed while they were read, e.g. {lost[0]}; run again")
-    return pa.concat_tables(tables, promote_options="default"), drops, outcomes, width, used
-
-
-def _require_usable(
-    name: str, raw: Path, spec: SourceSpec, rows: pa.Table, drops: list[LedgerRow], outcomes: Mapping[str, Outcome]
-) -> None:
-    if not rows.num_rows:
-        reasons = "; ".join(f"{count} {reason}" for reason, count in list(by_reason(ledger_table(drops)).items())[:4])
-        example = f", e.g. {drops[0].file or drops[0].unit}: {drops[0].detail}" if drops else ""
-        raise StickgenError(
-            f"{name}: nothing usable in {raw}: {len(outcomes)} units read, {reasons}{example}; looked for {', '.join(spec.layout)}"
-        )
-    upright, frames = sum(o.upright for o in outcomes.values()), sum(o.person_frames for o in outcomes.values())
-    if 2 * upright < frames:
-        raise StickgenError(
-            f"{name}: feet are above the head in {1 - upright / frames:.0%} of all frames, so {spec.axes} is not how this data stands;"
-            f" set `axes` in configs/datasets/{spec.name}.yaml"
-        )
-
-
-def _recordings(
-    spec: SourceSpec, rows: pa.Table, drops: list[LedgerRow], outcomes: Mapping[str, Outcome], skipped: int
-) -> dict[str, object]:
-    """Recordings read, kept (at least one clip) and dropped, each counted on its own; a file that gave none counts as one."""
-    kept = {recording_of(spec.name, clip_id) for clip_id in rows["id"].to_pylist()}
-    read = sum(max(1, outcome.recordings) for outcome in outcomes.values()) + skipped
-    reasons: Counter[str] = Counter()
-    lost = set[str]()
-    for row in drops:
-        whole = row.stage in ("discover", "read")
-        if whole or (row.unit not in kept and row.unit not in lost):
-            reasons[row.reason] += 1
-        if not whole:
-            lost.add(row.unit)
-    if read != len(kept) + reasons.total():
-        raise StickgenError(
-            f"canonical/{spec.name}: counts do not add up: {read} recordings read, {len(kept)} kept, {reasons.total()} dropped"
-        )
-    return {"read": read, "kept": len(kept), "dropped": reasons.total(), "by_reason": dict(sorted(reasons.items()))}
-
-
-def _notes(units: list[Unit], outcomes: Mapping[str, Outcome], limit: int | None) -> dict[str, object]:
-    unmapped: Counter[str] = Counter()
-    for outcome in outcomes.values():
-        unmapped.update(outcome.unmapped)
-    frames = sum(outcome.person_frames for outcome in outcomes.values())
-    return {
-        "units": len(units), "units_without_clips": sum(not outcome.clips for outcome in outcomes.values()),
-        "upright_share": round(sum(outcome.upright for outcome in outcomes.values()) / max(frames, 1), 4),
-        "unmapped_labels": dict(sorted(unmapped.items(), key=lambda item: (-item[1], item[0]))[:MOST_LABELS]),
-        "unmapped_total": unmapped.total(), "unmapped_kinds": len(unmapped), "limit": limit,
-    }  # fmt: skip

@@ -1,10 +1,13 @@
 """What a change reconverts (exactly what it affects), and a real kill in the middle."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +15,14 @@ import pytest
 
 from stickgen_core.canonical import CanonicalConfig, convert
 from stickgen_core.canonical.convert import recipe_of
+from stickgen_core.corpus.clip import Clip
+from stickgen_core.corpus.ledger import LedgerRow
 from stickgen_core.corpus.store import Corpus
 from stickgen_core.errors import StickgenError
 from stickgen_core.skeleton.config import SkeletonConfig
 from stickgen_core.sources.amass import AmassReader
-from stickgen_core.sources.reader import LeftOut
+from stickgen_core.sources.reader import LeftOut, Unit
+from stickgen_core.sources.recording import Recording
 from stickgen_core.sources.registry import Licence, SourceSpec, load_registry
 from tests.factories import native
 from tests.factories.known_motion import known_motion
@@ -98,20 +104,17 @@ def test_recordings_read_are_those_kept_and_those_dropped_by_reason(tmp_path: Pa
 
 def test_a_ledger_that_loses_a_row_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from stickgen_core.canonical import parts
-    from stickgen_core.corpus.writer import CorpusWriter
 
     native.write_joints(tmp_path)
     (tmp_path / "walks" / "bad.npz").write_bytes(b"x")
     spec = SourceSpec(name="walks", title="own", reader="joints", licence=Licence(name="mine"), layout=("*.npz",))
     forgetful = parts._quarantined
 
-    def lost(writer: CorpusWriter, *rest: str) -> parts.Outcome:
-        outcome = forgetful(writer, *rest)  # type: ignore[arg-type]
-        outcome.drops.clear()
-        return outcome
+    def lost(unit: Unit, *rest: str) -> tuple[parts.Outcome, list[Clip], list[LedgerRow]]:
+        return *forgetful(unit, *rest)[:2], []
 
     monkeypatch.setattr(parts, "_quarantined", lost)
-    with pytest.raises(StickgenError, match="counts do not add up: 2 recordings read, 1 kept, 0 dropped"):
+    with pytest.raises(StickgenError, match=r"counts do not add up: 2 read, 1 kept \+ 0 dropped"):
         run(tmp_path, spec)
 
 
@@ -154,54 +157,214 @@ def test_left_out_is_a_file_a_reason_and_a_detail() -> None:
     assert LeftOut("a", "b") == ("a", "b", "")
 
 
+# Every file of a changed data set that is read again, and no other ------------------------------------------------------
+
+
+def test_of_a_babel_sequence_only_what_hangs_on_a_changed_amass_file_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from stickgen_core.sources.babel import BabelReader
+
+    native.write_babel(tmp_path)
+    train = tmp_path / "babel" / "babel_v1.0_release" / "train.json"
+    records = json.loads(train.read_text())
+    (key, record), motion = next(iter(records.items())), next((tmp_path / "amass").rglob("*_poses.npz"))
+    twin = motion.with_name("01_99_poses.npz")
+    twin.write_bytes(motion.read_bytes())
+    records["99999"] = {**record, "babel_sid": 99999, "feat_p": record["feat_p"].replace(Path(record["feat_p"]).name, twin.name)}
+    train.write_text(json.dumps(records))
+    read: list[str] = []
+    original = BabelReader.read
+    monkeypatch.setattr(BabelReader, "read", lambda self, raw, unit: (read.append(unit.key), original(self, raw, unit))[1])
+    whole = run(tmp_path, REGISTRY["babel"])
+    assert sorted(read) == sorted([key, "99999"])
+    read.clear()
+    os.utime(twin, ns=(1, 1))
+    assert run(tmp_path, REGISTRY["babel"]).digest == whole.digest and read == ["99999"]
+    read.clear()
+    records["99999"]["dur"] = float(record["dur"]) + 0.01
+    train.write_text(json.dumps(records))
+    run(tmp_path, REGISTRY["babel"])
+    assert read == ["99999"]
+    read.clear()
+    twin.unlink()
+    after = run(tmp_path, REGISTRY["babel"])
+    assert read == [] and len(after) < len(whole) and "motion_not_in_amass" in after.ledger()["reason"].to_pylist()
+
+
 # A real kill -----------------------------------------------------------------------------------------------------------
 
+# Every read is told to a file before it begins; `die_at` kills the process in the middle of that one, and a worker in its first.
 CONVERT = """
-import sys
+import os, signal, sys, time
 from pathlib import Path
-from stickgen_core.canonical import CanonicalConfig, convert
+from stickgen_core.canonical import CanonicalConfig, convert, workers
 from stickgen_core.skeleton.config import SkeletonConfig
+from stickgen_core.sources.joints_source import JointsReader
+from stickgen_core.sources.recording import Recording
 from stickgen_core.sources.registry import Licence, SourceSpec
+
+root, count, die_at, slow_s = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])
+workers.START_AFTER_S = workers.START_LEFT_S = 0.0
+original, begun = JointsReader.read, []
+
+def read(self, raw, unit):
+    begun.append(unit.key)
+    with (root / "reads.txt").open("a") as file:
+        file.write(f"{unit.key} {__name__}\\n")
+    if __name__ == "__main__":
+        time.sleep(slow_s)
+    if len(begun) == die_at and (count == 1 or __name__ != "__main__"):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return original(self, raw, unit)
+
+JointsReader.read = read
 if __name__ == "__main__":
-    root, workers = Path(sys.argv[1]), int(sys.argv[2])
     spec = SourceSpec(name="walks", title="own", reader="joints", licence=Licence(name="mine"), layout=("*.npz",))
     convert(spec, root / "walks", root / "killed", shards=root / "shards", config=CanonicalConfig(), skeleton=SkeletonConfig(),
-            workers=workers, units_per_part=2)
+            workers=count, units_per_part=16)
 """
+WALKS = SourceSpec(name="walks", title="own", reader="joints", licence=Licence(name="mine"), layout=("*.npz",))
+
+
+def start(root: Path, workers: int, die_at: int = 0, slow_s: float = 0.0) -> subprocess.Popen[bytes]:
+    script = root / "run.py"
+    script.write_text(CONVERT)
+    return subprocess.Popen([sys.executable, str(script), str(root), str(workers), str(die_at), str(slow_s)],
+                            env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE, start_new_session=True)  # fmt: skip
+
+
+def begun(root: Path) -> list[list[str]]:
+    """Files whose reading began, each with the module that read it: __main__, or __mp_main__ in a worker."""
+    path = root / "reads.txt"
+    return [line.split() for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def went_on(root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Corpus, list[str]]:
+    """The corpus that the next run makes of what a killed one left, and the files that it read."""
+    from stickgen_core.sources.joints_source import JointsReader
+
+    read: list[str] = []
+    original = JointsReader.read
+    with monkeypatch.context() as patched:
+        patched.setattr(JointsReader, "read", lambda self, raw, unit: (read.append(unit.key), original(self, raw, unit))[1])
+        corpus = convert(
+            WALKS, root / "walks", root / "killed", shards=root / "shards", config=CanonicalConfig(), skeleton=SkeletonConfig()
+        )
+    return corpus, read
+
+
+def whole_of(root: Path) -> Corpus:
+    return convert(WALKS, root / "walks", root / "whole", shards=root / "apart", config=CanonicalConfig(), skeleton=SkeletonConfig())
+
+
+def test_kill_9_in_the_middle_of_a_part_costs_the_file_in_flight(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    native.write_joints(tmp_path, 8)
+    (tmp_path / "walks" / "take_002.npz").write_bytes(b"x")
+    child = start(tmp_path, 1, die_at=6)
+    child.communicate()
+    assert child.returncode == -signal.SIGKILL and len(begun(tmp_path)) == 6
+    assert not list((tmp_path / "killed").rglob("manifest.json")), "killed in its first part"
+    corpus, read = went_on(tmp_path, monkeypatch)
+    assert read == ["take_005", "take_006", "take_007"]
+    whole = whole_of(tmp_path)
+    assert corpus.digest == whole.digest and corpus.verify() == [] and corpus.ledger() == whole.ledger()
+    assert corpus.manifest.notes["recordings"] == whole.manifest.notes["recordings"]
+    left = [path.name for path in (tmp_path / "killed").rglob("*")] + [path.name for path in (tmp_path / "shards").iterdir()]
+    assert not [name for name in left if name.startswith("journal") or name.endswith(".tmp")]
+
+
+@pytest.mark.parametrize("damage", ["torn", "flipped", "foreign"])
+def test_a_damaged_journal_is_believed_up_to_the_damage(tmp_path: Path, damage: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from stickgen_core.canonical import journal
+
+    native.write_joints(tmp_path, 4)
+
+    def stop(self: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(journal.Journal, "remove", stop)
+        with pytest.raises(KeyboardInterrupt):
+            went_on(tmp_path, monkeypatch)
+    (path,) = (tmp_path / "killed").rglob("journal-*")
+    (path.parent / "manifest.json").unlink()
+    data = path.read_bytes()
+    match damage:
+        case "torn":
+            path.write_bytes(data[: len(data) * 5 // 8])
+        case "flipped":
+            at = len(data) * 5 // 8
+            path.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
+        case "foreign":
+            path.write_bytes(bytes(range(256)) * 40)
+    corpus, read = went_on(tmp_path, monkeypatch)
+    assert read == (["take_000", "take_001"] if damage == "foreign" else []) + ["take_002", "take_003"]
+    assert corpus.digest == whole_of(tmp_path).digest and corpus.verify() == []
+
+
+def test_which_of_two_equal_ids_is_kept_does_not_depend_on_the_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from stickgen_core.sources.joints_source import JointsReader
+
+    native.write_joints(tmp_path, 5)
+    original = JointsReader.read
+
+    def same_key(self: JointsReader, raw: Path, unit: Unit) -> Iterator[Recording]:
+        for recording in original(self, raw, unit):
+            moved = recording.joints.copy()
+            moved[..., 0] += 0.01 * int(unit.key[-1]) * np.linspace(0, 1, len(moved)).reshape(-1, *(1,) * (moved.ndim - 2))
+            yield replace(recording, key="same" if unit.key in ("take_001", "take_003", "take_004") else unit.key, joints=moved)
+
+    monkeypatch.setattr(JointsReader, "read", same_key)
+    made = [run(tmp_path, WALKS, f"out{most}", units_per_part=most) for most in (1, 2, 5)]
+    assert len({corpus.digest for corpus in made}) == 1 and made[0].ids == ["walks/same#0", "walks/take_000#0", "walks/take_002#0"]
+    assert all(corpus.ledger() == made[0].ledger() for corpus in made)
+    (tmp_path / "walks" / "take_001.npz").unlink()
+    assert run(tmp_path, WALKS, "out5").digest == run(tmp_path, WALKS, "anew").digest != made[0].digest
+
+
+def test_a_worker_shares_the_work_and_the_result_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    native.write_joints(tmp_path, 40)
+    child = start(tmp_path, 2, slow_s=0.06)
+    _, problems = child.communicate()
+    assert child.returncode == 0, problems.decode()
+    assert {module for _, module in begun(tmp_path)} == {"__main__", "__mp_main__"} and len(begun(tmp_path)) == 40
+    assert Corpus.open(tmp_path / "killed").digest == whole_of(tmp_path).digest
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
-def test_kill_9_in_the_middle_costs_the_files_in_flight_and_no_bit_of_the_result(
+def test_kill_9_of_all_processes_costs_the_files_in_flight_and_no_bit_of_the_result(
     tmp_path: Path, workers: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from stickgen_core.sources.joints_source import JointsReader
-
-    count = 60
-    native.write_joints(tmp_path, count)
-    spec = SourceSpec(name="walks", title="own", reader="joints", licence=Licence(name="mine"), layout=("*.npz",))
-    whole = convert(
-        spec, tmp_path / "walks", tmp_path / "whole", shards=tmp_path / "apart", config=CanonicalConfig(), skeleton=SkeletonConfig()
-    )
-    script = tmp_path / "run.py"
-    script.write_text(CONVERT)
-    child = subprocess.Popen(
-        [sys.executable, str(script), str(tmp_path), str(workers)], env={**os.environ, "PYTHONPATH": str(ROOT)}, start_new_session=True
-    )
-    parts = tmp_path / "killed" / ".parts"
-    done: list[Path] = []
-    while len(done) < 4 and child.poll() is None:
-        time.sleep(0.005)
-        done = list(parts.glob("*/manifest.json"))
+    native.write_joints(tmp_path, 120)
+    child = start(tmp_path, workers, slow_s=0.03)
+    while len({module for _, module in begun(tmp_path)}) < workers or len(begun(tmp_path)) < 30:
+        assert child.poll() is None
+        time.sleep(0.002)
     os.killpg(child.pid, signal.SIGKILL)
-    child.wait()
-    finished = len(list(parts.glob("*/manifest.json")))
-    assert child.returncode == -signal.SIGKILL and not (tmp_path / "killed" / "manifest.json").exists() and 4 <= finished < count // 2
-    read: list[str] = []
-    original = JointsReader.read
-    monkeypatch.setattr(JointsReader, "read", lambda self, raw, unit: (read.append(unit.key), original(self, raw, unit))[1])
-    again = convert(spec, tmp_path / "walks", tmp_path / "killed", shards=tmp_path / "shards", config=CanonicalConfig(),
-                    skeleton=SkeletonConfig(), units_per_part=7)  # fmt: skip
-    assert again.digest == whole.digest and again.verify() == []
-    assert len(read) == count - 2 * finished, "files of finished parts are not read again"
+    child.communicate()
+    before = {key for key, _ in begun(tmp_path)}
+    assert len(before) < 120 and not (tmp_path / "killed" / "manifest.json").exists()
+    corpus, read = went_on(tmp_path, monkeypatch)
+    assert len(before & set(read)) <= workers and set(read) >= {f"take_{n:03d}" for n in range(120)} - before
+    assert corpus.digest == whole_of(tmp_path).digest and corpus.verify() == []
     assert not list((tmp_path / "shards").glob(".*.tmp"))
+
+
+@pytest.mark.slow
+def test_workers_end_with_a_killed_parent_and_the_parent_tells_of_a_killed_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    native.write_joints(tmp_path, 120)
+    child = start(tmp_path, 2, slow_s=0.05)
+    while "__mp_main__" not in {module for _, module in begun(tmp_path)}:
+        assert child.poll() is None
+        time.sleep(0.002)
+    child.kill()  # the parent alone
+    child.communicate()  # its standard error is shared with the worker: this returns once both are gone
+    before = {key for key, _ in begun(tmp_path)}
+    corpus, read = went_on(tmp_path, monkeypatch)
+    assert len(before & set(read)) <= 2 and len(corpus) == 120
+    for path in (tmp_path / "reads.txt", *(tmp_path / "killed").rglob("manifest.json")):
+        path.unlink()
+    child = start(tmp_path, 2, die_at=3, slow_s=0.05)
+    _, problems = child.communicate()
+    assert child.returncode == 1 and b"a worker process ended by itself (exit code -9" in problems
+    assert len(went_on(tmp_path, monkeypatch)[0]) == 120
