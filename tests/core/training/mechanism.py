@@ -1,5 +1,6 @@
 """The mechanism experiment: eight texts, eight motions that differ in rate and arm; does sampled motion obey the text?"""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,8 +42,10 @@ def kind_of(kind: int) -> tuple[float, str]:
 
 
 def experiment(
-    folder: Path, steps: int, *overrides: str, shuffled: bool = False, guidance: tuple[float, ...] = (1.0, 2.5)
-) -> dict[float, Obeyed]:
+    folder: Path, steps: int, *overrides: str, shuffled: bool = False, guidance: tuple[float, ...] = (1.0, 2.5),
+    stopping: Callable[[], bool] | None = None,
+) -> dict[float, Obeyed]:  # fmt: skip
+    """What samples obey after so many steps, by guidance; nothing yet where `stopping` ended the call, and asking again goes on."""
     clips = []
     for n in range(256):
         hertz, arm = kind_of(n % KINDS)
@@ -51,7 +54,10 @@ def experiment(
         clips.append(clip_of(f"made/{n:03d}", joints, f"text {said}", n % KINDS))
     corpus, vectors = corpus_of(folder, clips, 32), WordVectors(WIDTH)
     run = tiny_run(*SIZES, f"training.steps={steps}", *overrides)
-    train(run, corpus, vectors, motion_statistics(corpus), folder / "checkpoint", resume=None)
+    done = train(run, corpus, vectors, motion_statistics(corpus), folder / "checkpoint", stopping=stopping)
+    if done.stopped == "terminated":
+        print(f"paused at step {done.step} of {done.total_steps}")
+        return {}
     model, run, statistics, _ = load_model(folder / "checkpoint")
     real = np.stack([clip.motion[:, 0] for clip in clips]).astype(np.float64)
     found = {}
@@ -100,11 +106,17 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("steps", type=int)
     parser.add_argument("--shuffled", action="store_true", help="the control: texts that say nothing of the motion")
+    parser.add_argument("--folder", type=Path, help="keep the run here, so that the same command goes on with it")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="of the processor, after which the run pauses")
     parser.add_argument("overrides", nargs="*")
     chosen = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as scratch:
         began = time.process_time()
-        for scale, obeyed in experiment(Path(scratch), chosen.steps, *chosen.overrides, shuffled=chosen.shuffled).items():
+        found = experiment(
+            chosen.folder or Path(scratch), chosen.steps, *chosen.overrides, shuffled=chosen.shuffled,
+            stopping=lambda: time.process_time() - began > chosen.seconds,
+        )  # fmt: skip
+        for scale, obeyed in found.items():
             print(f"guidance {scale}: {obeyed}")
-        print(f"{chosen.steps} steps, {time.process_time() - began:.0f} CPU-s")
+        print(f"{chosen.steps} steps, {time.process_time() - began:.0f} CPU-s in this call")
