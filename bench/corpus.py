@@ -88,7 +88,9 @@ def generate(root: Path, count: int) -> None:
         _source(root, stored, source, first, rows, distinct, texts, draw)
         first += rows
     encoder = encoder_for(TEXT)
-    ensure_vectors((_text(n) for n in range(distinct)), encoder, root / "vectors", flush_rows=20_000, golden_cosine=0.99)
+    ensure_vectors(
+        (_text(n) for n in range(distinct)), encoder, root / "vectors", flush_rows=20_000, flush_s=TEXT.flush_s, golden_cosine=0.99
+    )
 
 
 def _text(number: int) -> str:

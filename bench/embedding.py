@@ -45,7 +45,9 @@ def run(quick: bool) -> list[Measure]:
     with tempfile.TemporaryDirectory(prefix="stickgen-bench-") as folder:
 
         def cached() -> None:
-            ensure_vectors(texts, encoder, Path(folder), flush_rows=config.flush_rows, golden_cosine=config.golden_cosine)
+            ensure_vectors(
+                texts, encoder, Path(folder), flush_rows=config.flush_rows, flush_s=config.flush_s, golden_cosine=config.golden_cosine
+            )
 
         cached()
         again = interleaved({"cached": cached}, 3)["cached"].cpu_s

@@ -4,7 +4,8 @@ The last bits of a row depend on the shape of the batch it is computed in, not o
 nothing left to depend on: fresh, incremental and killed runs agree to the bit.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,40 +22,40 @@ def canonical_batches(token_counts: Sequence[int], batch_rows: int) -> Iterator[
             yield np.resize(real, batch_rows), len(real)
 
 
-def encode_canonically(
-    tokens: Sequence[Any], batch_rows: int, width: int, forward: Callable[[list[Any]], np.ndarray],
-    progress: Callable[[str, int, int], None] | None = None,
-) -> np.ndarray:  # fmt: skip
-    """Run `forward` (a batch of token sequences -> float32 [batch_rows, width]) over canonical batches; rows in the order of `tokens`."""
-    vectors = np.zeros((len(tokens), width), np.float32)
-    for indices, rows in _rows_canonically(tokens, batch_rows, forward, "encode", progress):
-        vectors[indices] = rows
-    return vectors
-
-
-def states_canonically(
-    tokens: Sequence[Any], batch_rows: int, forward: Callable[[list[Any]], np.ndarray],
-    progress: Callable[[str, int, int], None] | None = None,
-) -> list[np.ndarray]:  # fmt: skip
-    """Run `forward` (a batch -> float32 [batch_rows, tokens, width]); the states of each text in the order of `tokens`."""
-    states: list[np.ndarray] = [np.zeros((0, 0), np.float32)] * len(tokens)
-    for indices, rows in _rows_canonically(tokens, batch_rows, forward, "token states", progress):
-        for i, row in zip(indices, rows, strict=True):
-            states[i] = row
-    return states
-
-
-def _rows_canonically(
-    tokens: Sequence[Any], batch_rows: int, forward: Callable[[list[Any]], np.ndarray], label: str,
-    progress: Callable[[str, int, int], None] | None,
+def rows_canonically(
+    tokens: Sequence[Any], batch_rows: int, forward: Callable[[list[Any]], np.ndarray]
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:  # fmt: skip
-    """(indices, what `forward` gave for them), finite, without the rows that only fill a batch up."""
-    done = 0
+    """Run `forward` (a batch of token sequences -> rows) over canonical batches: (indices, finite rows), batch after batch."""
     for indices, real in canonical_batches([len(t) for t in tokens], batch_rows):
         rows = forward([tokens[i] for i in indices])
         if not np.isfinite(rows).all():
             raise ValueError("the encoder returned non-finite values")
         yield indices[:real], rows[:real]
-        done += real
-        if progress is not None:
-            progress(label, done, len(tokens))
+
+
+def assembled(count: int, width: int, batches: Iterable[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+    """float32 [count, width] of (indices, rows) batches."""
+    vectors = np.zeros((count, width), np.float32)
+    for indices, rows in batches:
+        vectors[indices] = rows
+    return vectors
+
+
+def in_portions(
+    batches: Iterable[tuple[np.ndarray, np.ndarray]], flush_rows: int, flush_s: float, told: Callable[[int], None] = lambda done: None
+) -> Iterator[tuple[list[int], list[np.ndarray]]]:  # fmt: skip
+    """(indices, their rows) of as many batches as make `flush_rows` or took `flush_s`, whichever comes first; `told` how many are done."""
+    indices: list[int] = []
+    rows: list[np.ndarray] = []
+    done, since = 0, time.monotonic()
+    for some, found in batches:
+        indices += some.tolist()
+        rows += list(found)
+        done += len(found)
+        told(done)
+        while len(rows) >= flush_rows or (rows and time.monotonic() - since >= flush_s):
+            yield indices[:flush_rows], rows[:flush_rows]
+            indices, rows = indices[flush_rows:], rows[flush_rows:]
+            since = time.monotonic()
+    if rows:
+        yield indices, rows

@@ -17,21 +17,24 @@ from stickgen_core.errors import Corrupt
 from stickgen_core.records.digests import digest_bytes, digest_file, field_digest
 from stickgen_core.records.manifest import FileRecord, Manifest, find_manifest, write_manifest
 from stickgen_core.records.publish import exclusively, publish_bytes, publishing, sweep
-from stickgen_core.text.encoders import GOLDEN_TEXT, Encoder, Progress, normal_form, text_key
+from stickgen_core.text.batches import in_portions
+from stickgen_core.text.encoders import GOLDEN_TEXT, Encoder, Progress, normal_form, telling, text_key
 from stickgen_core.text.vectors import INDEX_NAME, SHARD_SUFFIX, TextVectors, read_shard
 
 LOCK_NAME = ".lock"
 
 
 def ensure_vectors(
-    texts: Iterable[str], encoder: Encoder, cache: Path, *, flush_rows: int, golden_cosine: float, progress: Progress = None
+    texts: Iterable[str], encoder: Encoder, cache: Path, *, flush_rows: int, flush_s: float, golden_cosine: float, progress: Progress = None
 ) -> TextVectors:
     """The encoder's vectors under `cache`, holding at least these texts; only those not yet there are encoded.
 
+    A shard is written whenever `flush_rows` vectors are new or encoding them took `flush_s`: no more is lost to a kill.
     An encoder whose fresh golden vector differs from the cached one is refused: its digest lies.
     """
-    folder = Path(cache) / encoder.digest
-    wanted = {text_key(encoder.digest, text): normal_form(text) for text in (GOLDEN_TEXT, *texts)}
+    digest = encoder.digest
+    folder = Path(cache) / digest
+    wanted = {text_key(digest, text): normal_form(text) for text in (GOLDEN_TEXT, *texts)}
     ready = _ready(folder, wanted)
     if ready is not None:
         return ready
@@ -40,12 +43,11 @@ def ensure_vectors(
         known = recovered(folder)
         _check_golden(folder, known, encoder, golden_cosine)
         missing = sorted((key for key in wanted if key not in known), key=lambda key: (len(wanted[key]), key))
-        for start in range(0, len(missing), flush_rows):
-            keys = missing[start : start + flush_rows]
-            vectors = encoder.encode([wanted[key] for key in keys], progress)
-            name = write_shard(folder, keys, vectors)
+        batches = encoder.batches([wanted[key] for key in missing])
+        for rows, vectors in in_portions(batches, flush_rows, flush_s, telling(progress, "encode", len(missing))):
+            keys = [missing[row] for row in rows]
+            name = write_shard(folder, keys, np.stack(vectors))
             known.update({key: (name, row) for row, key in enumerate(keys)})
-            write_index(folder, known)
         write_index(folder, known)
         return _publish(folder, encoder)
 

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt
 
 from stickgen_core.config import Section
 
@@ -16,7 +16,8 @@ class TextConfig(Section):
     device          where sentences are encoded; the cached vector is the authority, whatever made it
     threads         CPU threads while encoding: another number may change the last bits of a fresh vector
     batch_rows      rows of every batch; a batch holds one exact token count and is filled up by repetition
-    flush_rows      new vectors between two published shards: what a killed run loses at most
+    flush_rows      new vectors between two shards ...
+    flush_s         ... if encoding them does not take longer than this: what a killed run loses at most
     golden_cosine   how close a fresh golden vector must be to the cached one, as cosine
     hashing_width   width of the fake encoder
     token_states    also keep the states of every token, for models that attend to words; some fifteen times the space
@@ -29,6 +30,7 @@ class TextConfig(Section):
     threads: PositiveInt = 1
     batch_rows: PositiveInt = 64
     flush_rows: PositiveInt = 4096
+    flush_s: PositiveFloat = 10.0
     golden_cosine: float = Field(default=0.9999, gt=0, le=1)
     hashing_width: PositiveInt = 384
     token_states: bool = False

@@ -47,11 +47,12 @@ def embed(
         return ready
     keys, distinct = keys_of(corpus, encoder.digest)
     vectors = ensure_vectors(
-        distinct.values(), encoder, cache, flush_rows=config.flush_rows, golden_cosine=config.golden_cosine, progress=progress
-    )
+        distinct.values(), encoder, cache, flush_rows=config.flush_rows, flush_s=config.flush_s, golden_cosine=config.golden_cosine,
+        progress=progress,
+    )  # fmt: skip
     notes = _notes(corpus, encoder, vectors, distinct)
     if config.token_states:
-        states = ensure_tokens(distinct.values(), encoder, cache, flush_rows=config.flush_rows, progress=progress)
+        states = ensure_tokens(distinct.values(), encoder, cache, flush_rows=config.flush_rows, flush_s=config.flush_s, progress=progress)
         notes["token_states_digest"] = states.digest(sorted(distinct))
     annotations = {"text_keys": keys, "has_text": pc.greater(pc.list_value_length(keys), 0)}
     everything = np.arange(len(corpus))

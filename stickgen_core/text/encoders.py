@@ -1,7 +1,7 @@
 """Sentence encoders by name: text in, float32 vectors out, and a digest that says by what they were made."""
 
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -57,17 +57,26 @@ class Encoder(Protocol):
     @property
     def digest(self) -> str: ...
 
-    def encode(self, texts: Sequence[str], progress: Progress = None) -> np.ndarray:
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
         """float32 [n, width]"""
         ...
 
-    def encode_tokens(self, texts: Sequence[str], progress: Progress = None) -> list[np.ndarray]:
-        """float32 [tokens, width] of each text: the states that a vector is pooled from"""
+    def batches(self, texts: Sequence[str]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """The same as it comes: (indices, float32 [m, width]) of one canonical batch after another"""
+        ...
+
+    def token_batches(self, texts: Sequence[str]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """(indices, float32 [m, tokens, width]) of one canonical batch after another: the states that vectors are pooled from"""
         ...
 
     def encode_quickly(self, texts: Sequence[str]) -> np.ndarray:
         """As `encode` without filling batches up: equal to about 1e-6, for a prompt that somebody waits for."""
         ...
+
+
+def telling(progress: Progress, label: str, total: int) -> Callable[[int], None]:
+    """What tells a progress callback how many of `total` are done."""
+    return lambda done: progress(label, done, total) if progress is not None else None
 
 
 def normal_form(text: str) -> str:

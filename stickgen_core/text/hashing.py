@@ -1,13 +1,13 @@
 """A fake encoder for tests: hashed words and character n-grams, no weights, no torch, flagged `fake`."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from stickgen_core.records.digests import digest_bytes
-from stickgen_core.text.batches import encode_canonically
-from stickgen_core.text.encoders import EncoderCard, Progress, normal_form
+from stickgen_core.text.batches import assembled, rows_canonically
+from stickgen_core.text.encoders import EncoderCard, normal_form
 
 _RECIPE = "words, word pairs and character 3-grams; signed buckets of blake2b-64; L2"
 
@@ -30,12 +30,16 @@ class HashingEncoder:
     def digest(self) -> str:
         return self.card.digest
 
-    def encode(self, texts: Sequence[str], progress: Progress = None) -> np.ndarray:
-        return encode_canonically([_features(text) for text in texts], self._batch_rows, self.width, self._forward, progress)
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        return assembled(len(texts), self.width, self.batches(texts))
 
-    def encode_tokens(self, texts: Sequence[str], progress: Progress = None) -> list[np.ndarray]:
-        words = [normal_form(text).lower().split() or [""] for text in texts]
-        return [self._forward([_features(word) for word in said]) for said in words]
+    def batches(self, texts: Sequence[str]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        return rows_canonically([_features(text) for text in texts], self._batch_rows, self._forward)
+
+    def token_batches(self, texts: Sequence[str]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        for n, text in enumerate(texts):
+            words = normal_form(text).lower().split() or [""]
+            yield np.array([n]), self._forward([_features(word) for word in words])[None]
 
     def encode_quickly(self, texts: Sequence[str]) -> np.ndarray:
         return self._forward([_features(text) for text in texts])

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,11 @@ import numpy as np
 
 from stickgen_core.errors import Corrupt, MissingInput
 from stickgen_core.records.digests import digest_entries, digest_file
-from stickgen_core.text.batches import encode_canonically, states_canonically
+from stickgen_core.text.batches import assembled, rows_canonically
 from stickgen_core.text.config import TextConfig
-from stickgen_core.text.encoders import EncoderCard, Progress, normal_form
+from stickgen_core.text.encoders import EncoderCard, normal_form
+
+Forward = Callable[[list[list[int]]], np.ndarray]
 
 BGE_MODEL = "BAAI/bge-large-en-v1.5"
 # The files that decide a vector; documentation and duplicates of the weights in other formats do not.
@@ -85,19 +87,29 @@ class SentenceEncoder:
     def digest(self) -> str:
         return self.card.digest
 
-    def encode(self, texts: Sequence[str], progress: Progress = None) -> np.ndarray:
-        self._open()
-        with _threads(self._config.threads):
-            return encode_canonically(self._tokens(texts), self._config.batch_rows, self.width, self._forward, progress)
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        return assembled(len(texts), self.width, self.batches(texts))
 
-    def encode_tokens(self, texts: Sequence[str], progress: Progress = None) -> list[np.ndarray]:
+    def batches(self, texts: Sequence[str]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         self._open()
-        with _threads(self._config.threads):
-            return states_canonically(self._tokens(texts), self._config.batch_rows, self._token_states, progress)
+        return rows_canonically(self._tokens(texts), self._config.batch_rows, self._steadily(self._forward))
+
+    def token_batches(self, texts: Sequence[str]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        self._open()
+        return rows_canonically(self._tokens(texts), self._config.batch_rows, self._steadily(self._token_states))
 
     def encode_quickly(self, texts: Sequence[str]) -> np.ndarray:
         self._open()
-        return encode_canonically(self._tokens(texts), 1, self.width, self._forward)
+        return assembled(len(texts), self.width, rows_canonically(self._tokens(texts), 1, self._forward))
+
+    def _steadily(self, forward: Forward) -> Forward:
+        """The same under the configured number of threads, which decides the last bits."""
+
+        def run(batch: list[list[int]]) -> np.ndarray:
+            with _threads(self._config.threads):
+                return forward(batch)
+
+        return run
 
     def truncated(self, texts: Sequence[str]) -> int:
         """How many texts are longer than the model reads."""
@@ -151,7 +163,7 @@ def _check_pooling(folder: Path, expected: str) -> None:
 
 @contextmanager
 def _threads(count: int) -> Iterator[None]:
-    """Fix torch's thread count for a block: it decides the last bits."""
+    """Fix torch's thread count for a block."""
     import torch
 
     before = torch.get_num_threads()

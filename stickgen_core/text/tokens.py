@@ -15,7 +15,8 @@ from stickgen_core.errors import Corrupt, MissingInput
 from stickgen_core.records.digests import digest_bytes, digest_entries, digest_file, field_digest
 from stickgen_core.records.manifest import FileRecord, Manifest, write_manifest
 from stickgen_core.records.publish import exclusively, publish_bytes, sweep
-from stickgen_core.text.encoders import Encoder, Progress, normal_form, text_key
+from stickgen_core.text.batches import in_portions
+from stickgen_core.text.encoders import Encoder, Progress, normal_form, telling, text_key
 from stickgen_core.text.vectors import SHARD_SUFFIX
 
 FOLDER = "tokens"
@@ -63,7 +64,9 @@ class TokenStates:
         return digest_entries("token_states.v1", [(key, field_digest("states", self.states(key)).hex()) for key in keys])
 
 
-def ensure_tokens(texts: Iterable[str], encoder: Encoder, cache: Path, *, flush_rows: int, progress: Progress = None) -> TokenStates:
+def ensure_tokens(
+    texts: Iterable[str], encoder: Encoder, cache: Path, *, flush_rows: int, flush_s: float, progress: Progress = None
+) -> TokenStates:
     """The encoder's token states under `cache`, holding at least these texts; only those not yet there are computed."""
     folder = Path(cache) / encoder.digest
     wanted = {text_key(encoder.digest, text): normal_form(text) for text in texts}
@@ -72,9 +75,9 @@ def ensure_tokens(texts: Iterable[str], encoder: Encoder, cache: Path, *, flush_
         _check(folder / FOLDER)
         known = TokenStates.open(folder, encoder.width)
         missing = sorted((key for key in wanted if key not in known), key=lambda key: (len(wanted[key]), key))
-        for start in range(0, len(missing), flush_rows):
-            keys = missing[start : start + flush_rows]
-            _write(folder / FOLDER, keys, encoder.encode_tokens([wanted[key] for key in keys], progress))
+        batches = encoder.token_batches([wanted[key] for key in missing])
+        for rows, states in in_portions(batches, flush_rows, flush_s, telling(progress, "token states", len(missing))):
+            _write(folder / FOLDER, [missing[row] for row in rows], states)
         found = TokenStates.open(folder, encoder.width)
         if missing:
             _publish(folder / FOLDER, found, encoder.digest)

