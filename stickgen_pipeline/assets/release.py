@@ -221,7 +221,8 @@ def _motions(settings: Settings) -> Step:
         group="release",
         description="Motions of the chosen checkpoint for the configured prompts, as .motion files for the web viewer.",
         folder=settings.places.motions(RELEASE),
-        version=recipe(settings, "motions", "generation", "rendering", "text", prompts=settings.config.pipeline.export_prompts),
+        version=recipe(settings, "motions", "generation", "rendering", "text", prompts=settings.config.pipeline.export_prompts,
+                       safety=settings.config.curation.safety.model_dump(mode="json")),
         make=partial(_make_motions, settings),
         parents=("release/model_selection",),
         kept="motion_exports",
@@ -229,7 +230,7 @@ def _motions(settings: Settings) -> Step:
         kinds=frozenset({"json"}),
         apart=True,
         automatic=False,
-    )
+    )  # fmt: skip
 
 
 def _make_motions(settings: Settings, work: Work) -> None:

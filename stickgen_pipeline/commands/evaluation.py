@@ -59,8 +59,12 @@ def _evaluate_one(settings: Settings, checkpoint: Path, name: str, data: str | N
     write_report(result, folder, name=f"evaluation/{name}", recipe=digest_json(parents), parents=parents)
     found = headline(result.content)
     values = {"name": name, "report": str(folder / "report.json"), "page": str(folder / PAGE_NAME), "digest": result.digest, **found}
-    rows = [(measure.replace("_", " "), "not computed" if value is None else f"{value:.4g}") for measure, value in found.items()]
+    rows = [(measure.replace("_", " "), _told(value)) for measure, value in found.items()]
     return values, f"{table(('measure', name), rows)}\n{folder / PAGE_NAME}"
+
+
+def _told(value: float | None) -> str:
+    return "not computed" if value is None else f"{value:.4g}"
 
 
 def _evaluate_registry(options: argparse.Namespace) -> int:
@@ -79,7 +83,7 @@ def _evaluate_registry(options: argparse.Namespace) -> int:
             note(f"{entry['run_id']}: {error}")
             continue
         found.append({**values, "task": entry["task"]})
-        numbers = [f"{values[key]:.4g}" for key in ("r_precision_text_to_motion_3", "action_accuracy")]
+        numbers = [_told(values[key]) for key in ("r_precision_text_to_motion_3", "action_accuracy")]
         rows.append((entry["run_id"], entry["task"], *numbers, values["page"]))
     answer(options, found, table(("run", "task", "R@3", "action accuracy", "page"), rows))
     return 1 if failed == len(entries) else 0
