@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from stickgen_core.canonical.config import CanonicalConfig
-from stickgen_core.canonical.space import ground_height, placed_at_origin, placement_of, to_y_up
+from stickgen_core.canonical.space import Placement, ground_height, placed_at_origin, placement_of, to_y_up
 from stickgen_core.canonical.time import EPSILON_S, actions_within, resample, resample_people, sample_times, takes, texts_within, windows
 from stickgen_core.corpus.clip import Clip
 from stickgen_core.corpus.ledger import LedgerRow
@@ -121,7 +121,6 @@ def _clip(recording: Recording, take: _Take, first: int, last: int, window: str,
     if actors != list(range(present.shape[1])):
         present, joints = present[:, actors], joints[:, actors]
     placement = placement_of(joints, present, config.heading_min_share)
-    origin_u = float(project(np.array([placement.origin_xz_m[0], 0.0, placement.origin_xz_m[1]]), skeleton.azimuth_deg)[0])
     joints = placed_at_origin(joints, placement)
     layout = stick_layout(config=skeleton)
     motion = sticks(joints, layout, skeleton.azimuth_deg)
@@ -134,7 +133,7 @@ def _clip(recording: Recording, take: _Take, first: int, last: int, window: str,
         motion=motion.astype(np.float32),
         actions=actions_within(recording.labels, start_s + np.arange(last - first) / config.fps, present, actors),
         physics=physics_where_present(motion, present, config.fps, layout).astype(np.float32),
-        camera=_camera(take, first, last, origin_u),
+        camera=_camera(take, first, last, placement, skeleton.azimuth_deg),
         texts=tuple(with_subject(text, clip_id) for text in texts_within(recording.texts, start_s, end_s, config.text_min_share, actors)),
         source_fps=float(recording.fps), window_s=(round(start_s, 6), round(end_s, 6)),
         origin_xz_m=placement.origin_xz_m, yaw_rad=placement.yaw_rad, camera_source=_camera_source(take, spec),
@@ -149,10 +148,14 @@ def _order(present: np.ndarray, people: Sequence[str]) -> list[int]:
     return sorted(seen, key=lambda actor: (int(np.argmax(present[:, actor])), people[actor]))
 
 
-def _camera(take: _Take, first: int, last: int, origin_u: float) -> np.ndarray:
+def _camera(take: _Take, first: int, last: int, placement: Placement, azimuth_deg: float) -> np.ndarray:
     """[T, 3] f32; a measured view keeps its distance from where actor 0 starts, as the body is moved to the origin."""
     if take.camera is None:
-        return np.tile(np.array(STILL_CAMERA, np.float32), (last - first, 1))
+        still = np.empty((last - first, 3), np.float32)
+        still[:] = STILL_CAMERA
+        return still
+    x, z = placement.origin_xz_m
+    origin_u = float(project(np.array([x, 0.0, z]), azimuth_deg)[0])
     return (take.camera[first:last] - np.array([origin_u, 0.0, 0.0])).astype(np.float32)
 
 

@@ -1,5 +1,6 @@
 """Space of the canonical clip: proper rotations to Y up, ground, heading, re-centring. float64 throughout."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -41,15 +42,23 @@ def heading(body: np.ndarray, frame: int, valid: np.ndarray, min_share: float) -
     side, upside down) the nearest frame where it is not decides; where there is none, pelvis to neck, flattened.
     """
     # The frame itself nearly always serves: the others are looked at only where it does not.
-    for first, last in ((frame, frame + 1), (0, len(body))):
-        across = sum(body[first:last, left] - body[first:last, right] for left, right in _SIDES)
-        flat = np.hypot(across[:, 0], across[:, 2])
-        usable = np.flatnonzero(valid[first:last] & (flat > 0) & (flat >= min_share * np.linalg.norm(across, axis=-1)))
-        if usable.size:
-            x, _, z = across[usable[np.argmin(np.abs(usable + first - frame))]]
-            return float(np.arctan2(-z, x))  # (x, 0, z) cross up = (-z, 0, x)
+    x, y, z = sum(body[frame, left] - body[frame, right] for left, right in _SIDES).tolist()
+    if valid[frame] and _says_heading(x, y, z, min_share):
+        return float(np.arctan2(-z, x))  # (x, 0, z) cross up = (-z, 0, x)
+    across = sum(body[:, left] - body[:, right] for left, right in _SIDES)
+    lines = zip(valid.tolist(), across.tolist(), strict=True)
+    usable = np.flatnonzero([there and _says_heading(x, y, z, min_share) for there, (x, y, z) in lines])
+    if usable.size:
+        x, _, z = across[usable[np.argmin(np.abs(usable - frame))]]
+        return float(np.arctan2(-z, x))
     spine = body[frame, _NECK] - body[frame, _PELVIS]
     return float(np.arctan2(spine[0], spine[2]))
+
+
+def _says_heading(x: float, y: float, z: float, min_share: float) -> bool:
+    """Whether a left-right line is flat enough to say where forward is."""
+    flat = math.sqrt(x * x + z * z)
+    return flat > 0 and flat >= min_share * math.sqrt(x * x + y * y + z * z)
 
 
 class Placement(NamedTuple):
@@ -71,5 +80,7 @@ def placed_at_origin(joints: np.ndarray, placement: Placement) -> np.ndarray:
     cosine, sine = np.cos(placement.yaw_rad), np.sin(placement.yaw_rad)
     x, z = joints[..., 0] - placement.origin_xz_m[0], joints[..., 2] - placement.origin_xz_m[1]
     placed = np.empty_like(joints)
-    placed[..., 0], placed[..., 1], placed[..., 2] = x * cosine - z * sine, joints[..., 1], x * sine + z * cosine
+    placed[..., 1] = joints[..., 1]
+    np.subtract(x * cosine, z * sine, out=placed[..., 0])
+    np.add(x * sine, z * cosine, out=placed[..., 2])
     return placed

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -29,7 +28,11 @@ def resample(values: np.ndarray, rate: float, times: np.ndarray) -> np.ndarray:
     low, share = _brackets(len(values), rate, times)
     high = np.minimum(low + 1, len(values) - 1)
     share = share.reshape(-1, *(1,) * (values.ndim - 1))
-    return values[low] * (1 - share) + values[high] * share
+    before, after = values.take(low, axis=0), values.take(high, axis=0)
+    before *= 1 - share
+    after *= share
+    before += after
+    return before
 
 
 def resample_people(joints: np.ndarray, present: np.ndarray, rate: float, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -77,7 +80,7 @@ def texts_within(texts: Sequence[Text], start_s: float, end_s: float, min_share:
             continue
         begin, finish = max(text.start_s, start_s) - start_s, min(text.end_s, end_s) - start_s
         actor = None if text.actor is None else list(actors).index(text.actor)
-        kept.append(replace(text, start_s=round(begin, 6), end_s=round(finish, 6), actor=actor))
+        kept.append(Text(text.text, round(begin, 6), round(finish, 6), text.kind, actor))
     return tuple(kept)
 
 

@@ -1,7 +1,8 @@
 """What a clip must be before it may enter the store; the first violation is named, with what was expected and found."""
 
 import json
-import unicodedata
+import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,9 @@ from stickgen_core.errors import StickgenError
 from stickgen_core.skeleton.body import JOINT_COUNT
 from stickgen_core.sources.recording import Text
 
+# Unicode's categories Cc (control) and Cs (surrogate), which have been closed for good.
+UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+SURROGATE = re.compile("[\ud800-\udfff]")
 TEXT_KINDS = ("caption", "template", "transcript", "label")
 
 
@@ -35,7 +39,7 @@ def check_clip(clip: Clip) -> None:
 
 
 def _check_name(clip_id: Any, label: str, value: Any) -> None:
-    if not isinstance(value, str) or not value or any(unicodedata.category(char) in ("Cc", "Cs") for char in value):
+    if not isinstance(value, str) or not value or UNPRINTABLE.search(value):
         raise BadClip(str(clip_id), "bad_name", f"{label} {value!r}: expected text without control characters")
 
 
@@ -63,17 +67,17 @@ def _check_arrays(clip: Clip) -> None:
 
 
 def _check_text(clip: Clip, text: Text) -> None:
-    if not isinstance(text.text, str) or any(unicodedata.category(char) == "Cs" for char in text.text):
+    if not isinstance(text.text, str) or SURROGATE.search(text.text):
         raise BadClip(clip.id, "bad_text", f"{text.text!r}: expected valid Unicode text")
     if text.kind not in TEXT_KINDS:
         raise BadClip(clip.id, "bad_text", f"kind {text.kind!r}: expected one of {', '.join(TEXT_KINDS)}")
-    if not np.isfinite([text.start_s, text.end_s]).all():
+    if not (math.isfinite(text.start_s) and math.isfinite(text.end_s)):
         raise BadClip(clip.id, "bad_text", f"span {text.start_s} to {text.end_s} s is not finite")
 
 
 def _check_scalars(clip: Clip) -> None:
     numbers = (clip.source_fps, *clip.window_s, *clip.origin_xz_m, clip.yaw_rad)
-    if not np.isfinite(np.asarray(numbers, dtype=np.float64)).all():
+    if not all(map(math.isfinite, numbers)):
         raise BadClip(clip.id, "non_finite", f"source_fps, window_s, origin_xz_m, yaw_rad: {numbers}")
     try:
         json.dumps(dict(clip.extra), allow_nan=False, sort_keys=True).encode()

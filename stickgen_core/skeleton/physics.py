@@ -25,8 +25,8 @@ def physics(motion: Any, fps: float, layout: StickLayout | None = None) -> Any:
     points = motion.reshape(*motion.shape[:-1], len(layout.points), 2)
     pelvis = _combine(points, layout.pelvis_weights)
     centre = _combine(points, layout.mass_weights)
-    parts = [_velocity(pelvis, fps, axis), _acceleration(pelvis, fps, axis), _velocity(centre, fps, axis)]
-    return _concatenate(parts, -1)
+    speeds = _velocity(_concatenate([pelvis, centre], -1), fps, axis)
+    return _concatenate([speeds[..., :2], _acceleration(pelvis, fps, axis), speeds[..., 2:]], -1)
 
 
 def physics_where_present(motion: np.ndarray, present: np.ndarray, fps: float, layout: StickLayout | None = None) -> np.ndarray:

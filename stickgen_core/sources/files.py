@@ -4,6 +4,7 @@ import io
 import math
 import os
 import re
+import stat
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
@@ -28,9 +29,11 @@ def walk(root: Path) -> Iterator[str]:
     """Every file below a folder as a POSIX path, sorted; hidden and `._` files and links to folders are passed over."""
     for folder, names, files in os.walk(root, followlinks=False):
         names[:] = sorted(name for name in names if not name.startswith("."))
+        below = Path(folder).relative_to(root).as_posix()
+        prefix = "" if below == "." else f"{below}/"
         for name in sorted(files):
             if not name.startswith("."):
-                yield (Path(folder) / name).relative_to(root).as_posix()
+                yield prefix + name
 
 
 def matching(paths: Iterable[str], *patterns: str) -> list[str]:
@@ -47,31 +50,58 @@ def _expression(patterns: tuple[str, ...]) -> re.Pattern[str]:
 
 def inside(root: Path, relative: str) -> Path:
     """The file below the root, links resolved; refuses what lies outside."""
+    return Path(_inside(root, relative))
+
+
+def _inside(root: Path, relative: str) -> str:
+    """The same as text: of thousands of small files a path object takes as long as the bytes."""
     folder, _, name = relative.rpartition("/")
-    real = _resolved(root, folder) / name
-    if name in ("", ".", "..") or real.is_symlink():
-        real = real.resolve()
-    if not str(real).startswith(f"{_resolved(root, '')}{os.sep}"):
+    real = f"{_real_folder(root, folder)}{os.sep}{name}"
+    try:
+        mode = os.lstat(real).st_mode
+        if name in ("", ".", "..") or stat.S_ISLNK(mode):
+            real = os.path.realpath(real)
+            mode = Path(real).stat().st_mode
+    except (OSError, ValueError):
+        mode = 0
+    if not real.startswith(f"{_real_folder(root, '')}{os.sep}"):
         raise BadRecording("symlink_out", f"{relative} leads out of the data set's folder; copy the file into it")
-    if not real.is_file():
+    if not stat.S_ISREG(mode):
         raise BadRecording("missing_file", f"{relative} is not there")
     return real
 
 
+def _real_folder(root: Path, folder: str) -> str:
+    """A folder below the root with its links resolved, remembered for as long as the path leads to the same folder."""
+    path = f"{root}{os.sep}{folder}" if folder else str(root)
+    try:
+        there = os.stat(path)  # noqa: PTH116  a path object costs more than the call, and this is called for every file
+    except (OSError, ValueError):
+        return os.path.realpath(path)
+    return _resolved(path, there.st_dev, there.st_ino)
+
+
 @lru_cache(maxsize=4096)
-def _resolved(root: Path, folder: str) -> Path:
-    """A folder below the root with its links resolved: one look-up a folder and not one a file."""
-    return (root / folder).resolve()
+def _resolved(path: str, device: int, inode: int) -> str:
+    return os.path.realpath(path)
 
 
 def read_bytes(root: Path, relative: str, limit: int = MAX_ARRAY_BYTES) -> bytes:
-    with inside(root, relative).open("rb") as file:
+    with open(_inside(root, relative), "rb", buffering=0) as file:  # noqa: PTH123  as above
         size = os.fstat(file.fileno()).st_size
         if size > limit:
             raise BadRecording("too_large", f"{relative} has {size} bytes, at most {limit} are read")
         if size == 0:
             raise BadRecording("empty", f"{relative} has no bytes")
-        return file.read(size)
+        return _whole(file, size)
+
+
+def _whole(file: io.FileIO, size: int) -> bytes:
+    """All bytes of a file, at most `size`: one call reads at most two gigabytes, and may read less."""
+    data = file.read(size)
+    while data and len(data) < size and (more := file.read(size - len(data))):
+        data += more
+    return data
 
 
 def read_text(root: Path, relative: str, encodings: Sequence[str] = ("utf-8-sig",)) -> str:
