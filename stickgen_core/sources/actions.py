@@ -71,11 +71,13 @@ class Actions:
 
 def load_actions(path: Path | None = None) -> Actions:
     """The vocabulary of a file, checked: ids 0, 1, 2 … in order, names and foreign categories given once."""
-    return _load(path or CONFIGS / "actions.yaml")
+    path = path or CONFIGS / "actions.yaml"
+    return _load(path, path.stat().st_mtime_ns if path.exists() else 0)
 
 
 @lru_cache(maxsize=8)
-def _load(path: Path) -> Actions:
+def _load(path: Path, changed_ns: int) -> Actions:
+    """A file is read again once it has changed: a daemon outlives an edit."""
     try:
         found = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

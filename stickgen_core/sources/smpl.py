@@ -38,6 +38,8 @@ NAMES = {
 }
 # Frames whose rotations are worked out together, so that an hour of poses needs no gigabytes.
 CHUNK_FRAMES = 4096
+# How much of a model's file says whether it has changed.
+SAMPLES, SAMPLE_BYTES = 64, 1 << 14
 SITES = {"smpl": "https://smpl.is.tue.mpg.de", "smplh": "https://mano.is.tue.mpg.de", "smplx": "https://smpl-x.is.tue.mpg.de"}
 
 
@@ -95,12 +97,18 @@ def found_models(folder: Path) -> dict[str, dict[str, str]]:
 
 
 def load_model(raw: Path, family: str, gender: str) -> BodyModel:
-    return _load(body_models(raw), family, gender)
+    folder = body_models(raw)
+    name = find_model(folder, family, gender)
+    return _load(folder, name, family, changed_ns(folder / name))
+
+
+def changed_ns(path: Path) -> int:
+    """When a file was changed: what is remembered of it holds no longer than that, as a daemon outlives a download."""
+    return path.stat().st_mtime_ns
 
 
 @lru_cache(maxsize=12)
-def _load(folder: Path, family: str, gender: str) -> BodyModel:
-    name = find_model(folder, family, gender)
+def _load(folder: Path, name: str, family: str, changed: int) -> BodyModel:
     try:
         return joints_of_model(model_values(folder, name, ("v_template", "shapedirs", "J_regressor", "kintree_table")))
     except (BadRecording, KeyError, ValueError, TypeError) as error:
@@ -171,7 +179,10 @@ def via_fingerprint(via: JointsVia) -> str:
 
 
 def models_fingerprint(raw: Path, family: str, gender: str | None = None) -> str:
-    """Of a family's models by name, size and both ends of each file: enough to see a changed one without reading gigabytes."""
+    """Of a family's models by name, size, both ends and samples between: enough to see a changed one without reading gigabytes.
+
+    The end of an `.npz` holds a checksum of every array.
+    """
     folder = body_models(raw)
     hasher = hashlib.sha256()
     found = found_models(folder)[family] if folder.is_dir() else {}
@@ -179,7 +190,8 @@ def models_fingerprint(raw: Path, family: str, gender: str | None = None) -> str
         path = folder / name
         size = path.stat().st_size
         with path.open("rb") as file:
-            head = file.read(1 << 16)
-            file.seek(max(0, size - (1 << 16)))
-            hasher.update(f"{name}\0{size}\0".encode() + head + file.read())
+            hasher.update(f"{name}\0{size}\0".encode())
+            for place in range(SAMPLES + 1):
+                file.seek(max(0, size - SAMPLE_BYTES) * place // SAMPLES)
+                hasher.update(file.read(SAMPLE_BYTES))
     return hasher.hexdigest()

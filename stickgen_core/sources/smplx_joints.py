@@ -12,7 +12,7 @@ import numpy as np
 
 from stickgen_core.errors import BadRecording, MissingInput
 from stickgen_core.skeleton.body import JOINT_COUNT
-from stickgen_core.sources.smpl import SITES, body_models, find_model, model_values
+from stickgen_core.sources.smpl import SITES, body_models, changed_ns, find_model, model_values
 
 KEYS = ("v_template", "shapedirs", "posedirs", "J_regressor", "kintree_table", "weights")
 # A frame's skinning takes a megabyte.
@@ -32,7 +32,9 @@ def package_joints(raw: Path, family: str, gender: str, betas: np.ndarray, poses
     import torch
     from smplx.lbs import lbs
 
-    model = _model(body_models(raw), family, gender)
+    folder = body_models(raw)
+    name = find_model(folder, family, gender)
+    model = _model(folder, name, family, changed_ns(folder / name))
     shape = torch.zeros(1, model["shapedirs"].shape[-1], dtype=torch.float64)
     count = min(len(betas), shape.shape[1])
     shape[0, :count] = torch.tensor(np.array(betas, np.float64)[:count])
@@ -49,11 +51,10 @@ def package_joints(raw: Path, family: str, gender: str, betas: np.ndarray, poses
 
 
 @lru_cache(maxsize=6)
-def _model(folder: Path, family: str, gender: str) -> dict[str, Any]:
+def _model(folder: Path, name: str, family: str, changed: int) -> dict[str, Any]:
     """A model's tensors in the forms that the package gives them."""
     import torch
 
-    name = find_model(folder, family, gender)
     try:
         values = {key: np.asarray(array) for key, array in model_values(folder, name, KEYS).items()}
         directions = values["shapedirs"]

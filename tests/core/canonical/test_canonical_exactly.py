@@ -19,6 +19,7 @@ from stickgen_core.corpus.clip import Clip
 from stickgen_core.corpus.ledger import LedgerRow
 from stickgen_core.corpus.store import Corpus
 from stickgen_core.errors import StickgenError
+from stickgen_core.skeleton.body import JOINT
 from stickgen_core.skeleton.config import SkeletonConfig
 from stickgen_core.sources.amass import AmassReader
 from stickgen_core.sources.reader import LeftOut, Unit
@@ -56,8 +57,15 @@ def test_a_changed_body_model_reads_again_the_files_that_need_it_and_no_others(t
     run(tmp_path, spec)
     assert read == []
     np.savez(tmp_path / "body_models" / "smplx" / "SMPLX_NEUTRAL.npz", **native.model_arrays(55, 400))
-    run(tmp_path, spec)
+    wider = run(tmp_path, spec)
     assert read == ["CMU/01/01_05"]
+    read.clear()
+    arrays = native.model_arrays(52, 16)
+    np.savez(tmp_path / "body_models" / "smplh" / "male" / "model.npz", **{**arrays, "v_template": 1.1 * arrays["v_template"]})
+    taller = run(tmp_path, spec)
+    assert read == ["CMU/01/01_04"], "read again in the same process"
+    heads = [corpus.clip(0).joints[0, 0, JOINT["head"], 1] for corpus in (wider, taller)]
+    assert heads[1] / heads[0] == pytest.approx(1.1, abs=0.02)
     read.clear()
     np.savez(tmp_path / "body_models" / "smpl" / "SMPL_NEUTRAL.npz", **native.model_arrays(24, 10))
     run(tmp_path, spec)
@@ -77,15 +85,27 @@ def test_a_recipe_changes_with_what_decides_clips_and_with_nothing_else(tmp_path
     # Another reading of NTU's classes concerns NTU and what is made of it; a sentence of a definition nobody.
     table = actions.load_actions()
     other = [row.model_copy(update={"definition": "Otherwise."}) for row in table.rows]
-    monkeypatch.setattr(actions, "_load", lambda path: actions.Actions(tuple(other)))
+    monkeypatch.setattr(actions, "_load", lambda path, changed: actions.Actions(tuple(other)))
     assert {name: recipe(tmp_path, spec) for name, spec in REGISTRY.items()} == before
     other[1] = other[1].model_copy(update={"ntu": (59, 60)})
-    monkeypatch.setattr(actions, "_load", lambda path: actions.Actions(tuple(other)))
+    monkeypatch.setattr(actions, "_load", lambda path, changed: actions.Actions(tuple(other)))
     changed = {name for name, spec in REGISTRY.items() if recipe(tmp_path, spec) != before[name]}
     assert changed == {"ntu_rgbd", "lsmb19"}
     other[1] = other[1].model_copy(update={"ntu": table.rows[1].ntu, "babel": ("stroll",)})
-    monkeypatch.setattr(actions, "_load", lambda path: actions.Actions(tuple(other)))
+    monkeypatch.setattr(actions, "_load", lambda path, changed: actions.Actions(tuple(other)))
     assert {name for name, spec in REGISTRY.items() if recipe(tmp_path, spec) != before[name]} == {"babel"}
+
+
+def test_an_edited_vocabulary_is_read_again_by_a_process_that_goes_on(tmp_path: Path) -> None:
+    from stickgen_core.sources.actions import CONFIGS, load_actions
+
+    path = tmp_path / "actions.yaml"
+    text = (CONFIGS / "actions.yaml").read_text()
+    path.write_text(text)
+    before = load_actions(path)
+    path.write_text(text.replace("name: walk,", "name: stroll,", 1))
+    os.utime(path, ns=(1, 1))
+    assert load_actions(path).digest() != before.digest() and load_actions(path).id_of("stroll") == before.id_of("walk")
 
 
 def test_recordings_read_are_those_kept_and_those_dropped_by_reason(tmp_path: Path) -> None:
