@@ -7,6 +7,7 @@ import numpy as np
 
 from stickgen_core.sources.synthetic.catalogue import Catalogue, Gesture, Posture, Value, channels_of
 from stickgen_core.sources.synthetic.channels import NAMES, SIDES, standing
+from stickgen_core.sources.synthetic.footwork import step_along
 from stickgen_core.sources.synthetic.going import descent_s, write_gait
 from stickgen_core.sources.synthetic.track import Track, around, bump, ease, envelope, pulses
 
@@ -14,6 +15,10 @@ from stickgen_core.sources.synthetic.track import Track, around, bump, ease, env
 LEAD_S = 0.45
 # Gaps between the bands keep slow, normal and fast apart for the checker.
 TEMPO = {"slow": (1.35, 1.60), "normal": (0.92, 1.08), "fast": (0.60, 0.72)}
+# A pose whose pelvis is below this share of its standing height is on the floor.
+_ON_THE_FLOOR = 0.3
+# Seconds of a tumble at normal tempo.
+TUMBLE_S = {"roll": 1.5, "cartwheel": 2.35, "backflip": 1.32, "frontflip": 1.32}
 _NEUTRAL_OF = dict(zip(NAMES, standing(), strict=True))
 
 
@@ -56,7 +61,7 @@ def action_of(act: Act, moves: Catalogue) -> str:
 def lead_s(act: Act, moves: Catalogue) -> float:
     """Seconds in which the hands get to where the strokes begin: longer where they have farther to go."""
     gesture = moves.gestures[act.move]
-    return LEAD_S * act.factor**0.5 * (1.0 + 0.5 * _farthest(tuple(gesture.hold.items()), "both" if gesture.sides else None))
+    return LEAD_S * gesture.lead * act.factor**0.5 * (1.0 + 0.5 * _farthest(tuple(gesture.hold.items()), "both" if gesture.sides else None))
 
 
 @lru_cache(maxsize=1024)
@@ -76,7 +81,7 @@ def natural_duration(act: Act, moves: Catalogue) -> float | None:
     if act.kind == "gait":
         gait = moves.gaits[act.move]
         if gait.tumble:
-            return 1.5 * act.factor
+            return TUMBLE_S[gait.tumble] * act.factor
         return act.count * gait.step_s * act.factor + 2 * descent_s(gait, act.factor) if act.count else None
     gesture = moves.gestures[act.move]
     if not gesture.period_s:
@@ -84,14 +89,14 @@ def natural_duration(act: Act, moves: Catalogue) -> float | None:
     return 2 * lead_s(act, moves) + act.count * gesture.period_s * act.factor
 
 
-def write(track: Track, act: Act, moves: Catalogue, rng: np.random.Generator) -> None:
-    """Put the act's motion into the track."""
+def write(track: Track, act: Act, moves: Catalogue, rng: np.random.Generator, room: float = 1.0) -> None:
+    """Put the act's motion into the track; room: share of its footwork that there is room for, 0 where it lies over another act."""
     gesture = moves.gestures[act.move] if act.kind == "gesture" else None
     if act.kind != "hold" and (gesture is None or gesture.period_s):
         head_only = gesture is not None and not gesture.hold and all(n.startswith("head") for n in gesture.stroke) and bool(gesture.stroke)
         track.busy(act.start, act.stop, head_only=head_only)
     if act.kind == "gesture":
-        _gesture(track, act, moves.gestures[act.move], lead_s(act, moves))
+        _gesture(track, act, moves.gestures[act.move], lead_s(act, moves), room)
     elif act.kind == "gait":
         write_gait(track, act, moves.gaits[act.move], rng)
     else:
@@ -112,10 +117,29 @@ def _posture(track: Track, act: Act, posture: Posture) -> None:
         effort = np.zeros_like(track.t)
     if rise > 0:
         track.blend(effort, channels_of(posture.lean, act.side), add=True)
+    if act.kind == "outof" and pose.get("pelvis_y", 1.0) < _ON_THE_FLOOR:
+        _struggle(track, act, -1.0 if pose.get("pelvis_pitch", 0.0) > 0 else 1.0)
 
 
-def _gesture(track: Track, act: Act, gesture: Gesture, lead: float) -> None:
+def _struggle(track: Track, act: Act, curl: float) -> None:
+    """Getting up from the floor goes in pushes, now with one side, now with the other: a roll of the trunk, an arm, a leg.
+
+    curl   1 bends the trunk on the way, -1 lifts the chest from the ground
+    """
+    s = (track.t - act.start) / (act.stop - act.start)
+    for n, start in enumerate((0.06, 0.30, 0.54)):
+        side, sign = SIDES[n % 2], 1.0 - 2.0 * (n % 2)
+        push = bump((s - start - 0.10 * (curl < 0)) / 0.34)
+        track.blend(push, {"spine_roll": (0.16 + 0.06 * curl) * sign, "spine_twist": 0.26 * sign, "spine_pitch": 0.16 * curl, "pelvis_yaw": 0.10 * sign,
+                           "head_pitch": -0.15, f"hand_{side}_y": -0.22, f"hand_{side}_x": 0.14, f"foot_{side}_y": 0.10,
+                           f"foot_{side}_z": 0.10}, add=True)  # fmt: skip
+        track.lift(n % 2, push > 1e-9)
+
+
+def _gesture(track: Track, act: Act, gesture: Gesture, lead: float, room: float) -> None:
     period = gesture.period_s * act.factor
+    if gesture.footwork and room:
+        step_along(track, act, gesture.footwork, lead, period, room)
     t = track.t
     hold = channels_of(gesture.hold, act.side)
     weight = track.posture(act.start, act.stop, lead, lead, hold)
@@ -127,6 +151,8 @@ def _gesture(track: Track, act: Act, gesture: Gesture, lead: float) -> None:
         track.blend(envelope(t, first + 0.5 * period, np.inf, 0.5 * period, 0.0), channels_of(gesture.after, act.side))
     if gesture.profile == "pulse" and scaled:
         _add(track, pulses(t, first, period, act.count, gesture.width, _snap(gesture)), scaled, hold)
+    elif gesture.profile == "snap":
+        _snaps(track, act, gesture, first, period, scaled, hold)
     elif gesture.profile == "alternate":
         start_side = act.side or "left"
         other = SIDES[1 - SIDES.index(start_side)]
@@ -177,6 +203,21 @@ def _add(track: Track, wave: np.ndarray, strokes: dict[str, float], start: dict[
             track.lift(i, wave > 1e-9)
 
 
+def _snaps(track: Track, act: Act, gesture: Gesture, first: float, period: float, strokes: dict[str, float],
+           start: dict[str, float]) -> None:  # fmt: skip
+    """Coil, snap out and back quicker than coiled, and uncoil: a kick from a lifted knee, a punch from a turned back shoulder."""
+    windup = {n: v * act.size for n, v in channels_of(gesture.windup, act.side).items()}
+    out = {n: strokes.get(n, 0.0) - windup.get(n, 0.0) for n in {**strokes, **windup}}
+    for n in range(act.count):
+        s = ((track.t - first) / period - n) / gesture.width
+        coiled = ease(s / 0.36) * (1.0 - ease((s - 0.52) / 0.48))
+        u = np.clip((s - 0.04) / 0.84, 0.0, 1.0)
+        _add(track, coiled, windup, start)
+        _add(
+            track, bump(1.0 - (1.0 - u) ** 1.25), out, {**start, **{k: start.get(k, float(_NEUTRAL_OF[k])) + v for k, v in windup.items()}}
+        )
+
+
 def _throw(track: Track, act: Act, gesture: Gesture, first: float, period: float, strokes: dict[str, float]) -> None:
     """Wind-up, a quick pass through to the follow-through, and back: three eases a stroke."""
     windup = channels_of(gesture.windup, act.side)
@@ -219,9 +260,9 @@ def _jumps(track: Track, act: Act, gesture: Gesture, first: float, period: float
                 track.blend(4.0 * wide * (1.0 - wide), {f"hand_{side}_x": 0.62}, add=True)
                 track.lift(i, (wide > 1e-9) & (wide < 1 - 1e-9))
         elif hopping is None:
-            arms = {f"hand_{side}_{a}": v for side in SIDES for a, v in (("y", 0.75), ("z", 0.55))}
+            arms = {f"hand_{side}_{a}": v for side in SIDES for a, v in (("y", 0.58), ("z", 0.42))}
             track.blend(bump((s - 0.20) / 0.62), arms, add=True)
-            track.blend(bump(s / 0.40), {f"hand_{side}_z": -0.40 for side in SIDES}, add=True)
+            track.blend(bump(s / 0.40), {f"hand_{side}_z": -0.30 for side in SIDES}, add=True)
 
 
 def _climb(track: Track, act: Act, gesture: Gesture, first: float, period: float) -> None:
@@ -235,13 +276,20 @@ def _climb(track: Track, act: Act, gesture: Gesture, first: float, period: float
     for n in range(act.count):
         foot = n % 2
         side, other = SIDES[foot], SIDES[1 - foot]
+        sign = 1.0 - 2.0 * foot
         s = (t - first) / period - n
         # The first foot goes up one rung, every later one two, past the other.
         high = rung if n == 0 else 2 * rung
-        track.blend(ease(s / 0.8), {f"foot_{side}_y": high}, add=True)
+        track.blend(ease(s / 0.62), {f"foot_{side}_y": high}, add=True)
         if n > 0:
-            track.blend(ease((s - 0.2) / 0.8), {"pelvis_y": rung * shape.leg / shape.standing}, add=True)
-        track.blend(bump(s / 0.8), {f"foot_{side}_z": -0.16}, add=True)
-        track.lift(foot, (s > 0) & (s < 0.8))
-        track.blend(bump(s), {f"hand_{other}_y": 0.36, f"hand_{other}_z": -0.16}, add=True)
-        track.blend(bump(s), {f"hand_{side}_y": -0.25}, add=True)
+            track.blend(ease((s - 0.30) / 0.62), {"pelvis_y": rung * shape.leg / shape.standing}, add=True)
+        track.blend(bump(s / 0.62), {f"foot_{side}_z": -0.20, f"foot_{side}_x": 0.06}, add=True)
+        track.lift(foot, (s > 0) & (s < 0.62))
+        # Weight goes to the other leg, gives before it pushes, and the pulling arm turns the trunk.
+        track.blend(
+            bump(s / 0.70), {"pelvis_x": -0.09 * sign, "pelvis_y": -0.022, "spine_roll": 0.16 * sign, "pelvis_roll": -0.07 * sign}, add=True
+        )
+        track.blend(bump((s - 0.28) / 0.72), {"spine_twist": -0.26 * sign, "pelvis_yaw": -0.12 * sign, "spine_pitch": 0.10}, add=True)
+        track.blend(bump(s / 0.60), {"head_pitch": -0.26, "head_yaw": -0.16 * sign}, add=True)
+        track.blend(bump((s - 0.02) / 0.86), {f"hand_{other}_y": 0.34, f"hand_{other}_z": -0.14}, add=True)
+        track.blend(bump((s - 0.10) / 0.90), {f"hand_{side}_y": -0.26, f"hand_{side}_z": -0.10}, add=True)

@@ -20,6 +20,20 @@ def own_frame(joints: np.ndarray) -> np.ndarray:
     return np.stack([x, d[..., 1], z], -1)
 
 
+def moving_frame(joints: np.ndarray) -> np.ndarray:
+    """[T, 22, 3] with every frame's own pelvis place and heading taken away, for moves that travel or turn; heights stay."""
+    a = heading(joints)[:, None]
+    d = joints - joints[:, :1] * np.array([1.0, 0.0, 1.0])
+    return np.stack([np.cos(a) * d[..., 0] - np.sin(a) * d[..., 2], d[..., 1], np.sin(a) * d[..., 0] + np.cos(a) * d[..., 2]], -1)
+
+
+def along_way(x: np.ndarray) -> np.ndarray:
+    """[T, D] -> [T]: how far a signal goes from its first value towards where it is farthest from it; never below 0."""
+    d = x - x[:1]
+    far = d[(d * d).sum(1).argmax()]
+    return np.maximum(d @ far / max(float(np.sqrt(far @ far)), 1e-9), 0.0)
+
+
 def chest_axes(joints: np.ndarray) -> np.ndarray:
     """[T, 22, 3] -> [T, 3, 3]: unit vectors to the left, up and forward of the chest."""
     across = joints[:, JOINT["left_collar"]] - joints[:, JOINT["right_collar"]]

@@ -18,8 +18,25 @@ Value = float | tuple[float, float, float]
 FOLDER = CONFIGS / "synthetic"
 
 
+class Footwork(Section):
+    """What the feet do under strokes, where there is room: leg lengths and degrees.
+
+    advance   forward with each stroke      approach   forward before the first, back after the last      hop   on the leg that does not kick
+    aside     to a side and back again, two strokes each way      turn_deg   with each stroke      lift   of a stepping foot      bounce   up and down, in standing heights
+    """
+
+    advance: float = 0.0
+    approach: float = 0.0
+    hop: bool = False
+    aside: float = 0.0
+    turn_deg: float = 0.0
+    lift: float = 0.06
+    bounce: float = 0.0
+    bounce_s: float = 0.40
+
+
 class Gesture(Section):
-    """A move on the spot: a held pose and strokes on top of it."""
+    """A move on the spot: a held pose and strokes on top of it, feet that may go along."""
 
     action: str
     uses: Literal["none", "arms", "legs"]
@@ -29,11 +46,14 @@ class Gesture(Section):
     windup: Mapping[str, Value] = Field(default_factory=dict)
     before: Mapping[str, Value] = Field(default_factory=dict)
     after: Mapping[str, Value] = Field(default_factory=dict)
-    profile: Literal["pulse", "alternate", "swing", "circle", "jump", "jack", "throw", "climb"] = "pulse"
+    profile: Literal["pulse", "snap", "alternate", "swing", "circle", "jump", "jack", "throw", "climb"] = "pulse"
     period_s: float
     width: float = 1.0
     rise: float = 0.0
     low: bool = False
+    footwork: Footwork | None = None
+    lead: float = 1.0
+    tempo: tuple[str, ...] = ("slow", "normal", "fast")
     counts: tuple[int, ...] = ()
     free: bool = False
     say: tuple[str, ...]
@@ -70,6 +90,10 @@ class Gait(Section):
     lean: float = 0.0
     low: float = 0.0
     bob: float = 0.0
+    strike: float = 0.0
+    drift: float = 0.0
+    step_deg: float = 50.0
+    spread: float = 1.0
     tiptoe: float = 0.0
     limp: float = 0.0
     wobble: float = 0.0

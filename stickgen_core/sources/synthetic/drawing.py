@@ -45,7 +45,7 @@ class Drawer:
             gesture = self.moves.gestures[name]
             side = self.pick(gesture.sides) if gesture.sides else None
             if gesture.period_s:
-                tempo, factor = self.tempo()
+                tempo, factor = self.tempo(gesture.tempo)
                 fits = [c for c in gesture.counts if c * gesture.period_s * factor <= self.seconds[1] - 2 * LEAD_S - 0.8]
                 count = self.pick(fits or gesture.counts[:1])
         elif kind == "gait":
@@ -75,7 +75,7 @@ class Drawer:
         if gait.countable:
             return int(self.pick(gait.countable))
         if gait.turns:
-            return max(3, round(degrees / 50))
+            return max(3, round(degrees / gait.step_deg))
         if path.startswith("circle"):
             return int(min(self.rng.integers(10, 16), max(8, (self.seconds[1] - 1) / (gait.step_s * factor))))
         most = max(4, int((self.seconds[1] - 1.0) / (gait.step_s * factor)))

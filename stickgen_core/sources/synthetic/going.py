@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 # Getting down on hands and knees at normal tempo; heights of the middle of a bearing knee and hand; how far hands are ahead of knees,
 # in statures, and farther apart than they.
 _DESCENT_S, _KNEE_M, _PALM_M, _TRUNK_SHARE, _HANDS_APART_M = 1.0, 0.05, 0.03, 0.285, 0.06
+# How long the blow of a landing runs through a body.
+_STRIKE_S = 0.17
 _HEADING = {"forward": 0.0, "backward": np.pi, "left": np.pi / 2, "right": -np.pi / 2}
 # Whole angle walked round on a path, radians; positive is to the left.
 _BEND = {"straight": 0.0, "left": 1.25, "right": -1.25, "circle_left": 2 * np.pi, "circle_right": -2 * np.pi}
@@ -35,8 +37,12 @@ def progress(seconds: np.ndarray, length: float, ramp: float) -> np.ndarray:
 
 
 def path_from(base: np.ndarray, start: float, length: float, ramp: float, metres: float, toward: float,
-              bend: float, sway: Callable[[np.ndarray], np.ndarray] | None = None) -> Callable[[np.ndarray], np.ndarray]:  # fmt: skip
-    """Seconds [n] -> x, z, heading [n, 3]: `metres` along an arc that turns by `bend`, body turned `toward` off its heading."""
+              bend: float, sway: Callable[[np.ndarray], np.ndarray] | None = None,
+              drift: float = 0.0) -> Callable[[np.ndarray], np.ndarray]:  # fmt: skip
+    """Seconds [n] -> x, z, heading [n, 3]: `metres` along an arc that turns by `bend`, body turned `toward` off its heading.
+
+    drift   metres straight on, whatever the turn: a spin that travels
+    """
     x0, z0, h0 = base
 
     def path(t: np.ndarray) -> np.ndarray:
@@ -49,6 +55,7 @@ def path_from(base: np.ndarray, start: float, length: float, ramp: float, metres
             forth, side = radius * np.sin(turned), radius * (1.0 - np.cos(turned))
         if sway is not None:
             side = side + sway(s)
+        forth = forth + drift * s
         a = h0 + toward
         return np.stack([x0 + np.sin(a) * forth + np.cos(a) * side, z0 + np.cos(a) * forth - np.sin(a) * side, h0 + turned], -1)
 
@@ -113,22 +120,27 @@ def _steps(track: Track, act: Act, gait: Gait, base: np.ndarray, rng: np.random.
         sway = lambda s: leg * 0.28 * s * (1 - s) * 4 * np.sin(2 * np.pi * (a * s + b))  # noqa: E731
     if gait.figure:
         sway = lambda s: 0.35 * leg * np.sin(2 * np.pi * steps / 6 * s)  # noqa: E731
-    path = path_from(base, start, length, min((0.7 if gait.crawl else 1.3) * step_s, 0.3 * length), metres, way, bend, sway)
+    ramp = min((0.7 if gait.crawl else 1.3) * step_s, 0.3 * length)
+    if gait.swing > 1.0:
+        # A short run is as fast as a long one, but for its start and end.
+        metres *= (length - ramp) / length
+    path = path_from(base, start, length, ramp, metres, way, bend, sway, steps * gait.drift * leg)
     if act.side in SIDES and (gait.turns or gait.toward == "side"):
         first = SIDES.index(act.side)
     else:
         first = int(rng.integers(2))
     phase = track.travel(path, start, step_s, steps, swing=gait.swing, height=gait.height * leg / 0.8, first=first,
-                         tiptoe=gait.tiptoe, strike=0.0 if gait.tiptoe or gait.crawl else 0.22,
+                         spread=gait.spread, tiptoe=gait.tiptoe, strike=0.0 if gait.tiptoe or gait.crawl else 0.22,
                          push=0.0 if gait.crawl else 0.25 + 0.45 * min(gait.stride, 1.2))  # fmt: skip
     fade = min(1.2 * step_s, 0.4 * length)
     on = envelope(track.t, start, start + length, fade, fade)
-    _carriage(track, act, gait, phase, on, first, down_s)
+    _carriage(track, act, gait, phase, on, first, down_s, step_s)
     if gait.crawl:
         _go_on_all_fours(track, act, down_s)
 
 
-def _carriage(track: Track, act: Act, gait: Gait, phase: np.ndarray, on: np.ndarray, first: int, down_s: float) -> None:
+def _carriage(track: Track, act: Act, gait: Gait, phase: np.ndarray, on: np.ndarray, first: int, down_s: float,
+              step_s: float) -> None:  # fmt: skip
     """Arms against legs, trunk against pelvis, weight over the standing foot."""
     rise = down_s or min(0.45, 0.3 * (act.stop - act.start))
     track.posture(act.start, act.stop, rise, rise, channels_of(gait.hold, None))
@@ -148,6 +160,12 @@ def _carriage(track: Track, act: Act, gait: Gait, phase: np.ndarray, on: np.ndar
     pose["spine_twist"] = lead * 0.16 * forth * min(gait.stride, 1.0)
     pose["pelvis_y"] = -gait.low + gait.bob * np.cos(2 * np.pi * (phase + 0.5 * max(gait.swing - 1.0, 0.0)))
     pose["spine_pitch"], pose["pelvis_pitch"] = 0.65 * gait.lean, 0.45 * gait.lean
+    if gait.strike:
+        # The blow of each landing goes through the body from below.
+        struck = np.where(phase > 0.9, bump((phase % 1.0) * step_s / _STRIKE_S), 0.0)
+        pose["pelvis_y"] = pose["pelvis_y"] - gait.strike * struck
+        pose["spine_pitch"] = pose["spine_pitch"] + 2.5 * gait.strike * struck
+        pose["head_pitch"] = 4.0 * gait.strike * struck
     if gait.limp:
         bad = SIDES.index(act.side or "left")
         dip = 0.5 + 0.5 * np.cos(np.pi * (phase - (0.5 if bad == first else 1.5)))
@@ -178,7 +196,7 @@ def _leaps(track: Track, act: Act, gait: Gait, base: np.ndarray) -> None:
             track.blend(bump(flight), {f"foot_{side}_y": gait.height, f"foot_{side}_pitch": 0.3}, add=True)
             track.lift(i, (flight > 0) & (flight < 1))
             track.blend(bump(s / 0.40), {f"hand_{side}_z": -0.45, f"hand_{side}_y": 0.1}, add=True)
-            track.blend(bump((s - 0.18) / 0.62), {f"hand_{side}_z": 0.70, f"hand_{side}_y": 0.70}, add=True)
+            track.blend(bump((s - 0.18) / 0.62), {f"hand_{side}_z": 0.52, f"hand_{side}_y": 0.55}, add=True)
         track.blend(bump(s / 0.46) + 0.8 * bump((s - 0.70) / 0.30), {"pelvis_y": -0.20, "spine_pitch": 0.35, "pelvis_pitch": 0.2}, add=True)
         track.blend(bump(flight), {"pelvis_y": gait.height * 0.8, "spine_pitch": 0.15}, add=True)
 
@@ -188,8 +206,10 @@ def _tumble(track: Track, act: Act, kind: str, base: np.ndarray) -> None:
     t, shape = track.t, track.shape
     s = (t - act.start) / (act.stop - act.start)
     inside = (s > 0) & (s < 1)
-    turned = np.where(inside, 2 * np.pi * ease((s - 0.14) / 0.72), 0.0)
-    free = ease((s - 0.08) / 0.18) * (1 - ease((s - 0.76) / 0.20))
+    # When the body starts and ends its turn, in shares of the act; a cartwheel has a stride before and after it.
+    begins, lasts = (0.25, 0.50) if kind == "cartwheel" else (0.14, 0.72)
+    turned = np.where(inside, 2 * np.pi * ease((s - begins) / lasts), 0.0)
+    free = ease((s - begins + 0.06) / 0.18) * (1 - ease((s - begins - lasts + 0.10) / 0.20))
     upside = 0.5 * (1 - np.cos(turned)) * inside
     sign = -1.0 if act.side == "right" else 1.0
     # metres travelled / leg, pelvis height upside down (of standing), free leg length / leg, spine curl

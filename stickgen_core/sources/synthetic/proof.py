@@ -21,7 +21,7 @@ from stickgen_core.sources.synthetic.reading import Clause, Lexicon
 from stickgen_core.sources.synthetic.rhythm import repeated_speed
 from stickgen_core.sources.synthetic.scene import Person, Scene, SceneConfig
 from stickgen_core.sources.synthetic.stage import play
-from stickgen_core.sources.synthetic.truth import MEETING_M, measure, raised_side, rest_of
+from stickgen_core.sources.synthetic.truth import MEETING_M, measure, on_top
 
 # Two spans tell an order if the given assignment fits better than the other by this share of both.
 _CLEAR = 0.10
@@ -78,9 +78,10 @@ class Prover:
             return
         below = any(act.below for _, act in acts)
         for (actor, act), clause in zip(acts, clauses, strict=True):
-            on_top = below and not act.below
-            facts = self._on_top(clip.joints[:, actor], act, acts) if on_top else measure(clip.joints[:, actor], act, self.moves, clip.fps)
-            if act.kind == "gesture" and self.moves.gestures[act.move].free and not on_top:
+            over = below and not act.below
+            joints = clip.joints[:, actor]
+            facts = on_top(joints, act, people[actor], self.moves, clip.fps) if over else measure(joints, act, self.moves, clip.fps)
+            if act.kind == "gesture" and self.moves.gestures[act.move].free and not over:
                 speed = repeated_speed(clip.joints[:, actor], act, self.moves, clip.fps)
                 facts = facts if speed is None else {**facts, "tempo": speed}
             self._claims(clause, act, facts, text)
@@ -107,13 +108,6 @@ class Prover:
             if len(way) == len(acts) and all((act.kind, act.move) in clause.moves for clause, act in zip(way, acts, strict=True)):
                 return way
         return None
-
-    def _on_top(self, joints: np.ndarray, act: Act, acts: Sequence[tuple[int, Act]]) -> dict[str, Any]:
-        """Of a gesture over a gait or a seat: which hand leaves its rest, in the chest's own axes."""
-        gesture = self.moves.gestures[act.move]
-        if not gesture.sides:
-            return {}
-        return {"side": raised_side(joints, act, gesture, self.config.fps, rest_of([low for _, low in acts], self.moves))}
 
     def _others(self, clip: Recording, people: list[list[Act]], clause: Clause, script: str, text: str) -> None:
         """Everybody does what the one caption says, or its mirror image."""

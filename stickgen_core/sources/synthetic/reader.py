@@ -64,7 +64,7 @@ def narrowed(config: SceneConfig, moves: Catalogue, options: SyntheticOptions) -
 class SyntheticReader:
     """Reads from a generator as other readers read from files."""
 
-    version = 2
+    version = 3
 
     def __init__(self, spec: SourceSpec) -> None:
         self.spec = spec

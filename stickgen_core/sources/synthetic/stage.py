@@ -11,12 +11,14 @@ from stickgen_core.sources.synthetic.catalogue import Catalogue, Value, channels
 from stickgen_core.sources.synthetic.channels import INDEX, SIDES
 from stickgen_core.sources.synthetic.life import enliven
 from stickgen_core.sources.synthetic.pose import Controls, Meeting, solve
-from stickgen_core.sources.synthetic.scene import Scene, SceneConfig
+from stickgen_core.sources.synthetic.scene import Person, Scene, SceneConfig
 from stickgen_core.sources.synthetic.shape import draw_shape
 from stickgen_core.sources.synthetic.track import Track, envelope, pulses
 
 # The mood's pose is laid aside while the body is far from upright, where it would press joints into the ground.
 _UPRIGHT_PITCH = 0.9
+# How much of their footwork strikers and dancers do beside others.
+_ROOM_IN_COMPANY = 0.3
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ def play(scene: Scene, moves: Catalogue, config: SceneConfig, rng: np.random.Gen
                 track.busy(act.start, act.stop)
                 meetings += _together(track, act, a, t)
             else:
-                write(track, act, moves, rng)
+                write(track, act, moves, rng, _room(scene, person))
         if person.style:
             _mood(track, channels_of(_both(config.styles[person.style].pose), None))
         enliven(track, rng)
@@ -55,6 +57,13 @@ def play(scene: Scene, moves: Catalogue, config: SceneConfig, rng: np.random.Gen
     joints = solve(people, tuple(meetings))
     planted = np.stack([p.planted for p in people], axis=1)
     return Played(joints, planted, tuple(labels), tuple(p.shape.stature for p in people))
+
+
+def _room(scene: Scene, person: Person) -> float:
+    """Share of the footwork of a person's acts: none over a gait or a seat, little beside others."""
+    if any(act.below or act.kind in ("hold", "outof") for act in person.acts):
+        return 0.0
+    return 1.0 if len(scene.people) == 1 else _ROOM_IN_COMPANY
 
 
 def _both(pose: Mapping[str, Value]) -> dict[str, Value]:

@@ -169,7 +169,8 @@ class Track:
                 centre = targets[n, :2]
                 goal[[0, 2]] = centre + (goal[[0, 2]] - centre) * spread
             old = self.footholds[window, foot].copy()
-            w = ease((t[window] - off) / air)[:, None]
+            # A runner's foot leaves its place at once: the body would be far ahead of it else.
+            w = ease(1.0 - (1.0 - np.clip((t[window] - off) / air, 0.0, 1.0)) ** (1.2 if swing > 1.0 else 1.0))[:, None]
             self.footholds[window, foot] = old + w * (goal - old)
             turn = self.foot_headings[window, foot]
             self.foot_headings[window, foot] = turn + w[:, 0] * (targets[n, 2] - turn)
@@ -184,6 +185,34 @@ class Track:
             rise = envelope(t, start, end, min(0.4, 0.3 * steps * step_s), min(0.4, 0.3 * steps * step_s))
             self.blend(rise, {"foot_left_pitch": tiptoe, "foot_right_pitch": tiptoe}, add=True)
         return (t - start) / step_s
+
+    def shift(self, start: float, seconds: float, ahead: float, aside: float, turned: float = 0.0, *, first: int = 0, height: float = 0.05,
+              windows: tuple[tuple[float, float], tuple[float, float]] = ((0.0, 0.58), (0.40, 0.58)), pivot: bool = False, carry: float = 1.0) -> None:  # fmt: skip
+        """Carry the base by metres ahead and to the left and by radians; both feet follow, `first` before the other.
+
+        windows   when each is in the air, as (from, how long) in shares of `seconds`     pivot   the first foot turns below the body, on the ground
+        carry     share of `seconds` in which the base goes its way
+        """
+        t = self.t
+        frame = min(int(np.searchsorted(t, start)), len(t) - 1)
+        old = self.base[frame].copy()
+        sin, cos = np.sin(old[2]), np.cos(old[2])
+        way = np.array([cos * aside + sin * ahead, -sin * aside + cos * ahead, turned])
+        whole = ease((t - start) / seconds)
+        self.base[:, :2] += ease((t - start) / (carry * seconds))[:, None] * way[:2]
+        self.base[:, 2] += whole * turned
+        for foot, (off, air) in zip((first, 1 - first), windows, strict=True):
+            s = (t - start - off * seconds) / (air * seconds)
+            w = ease(s)
+            goal = self.foot_place(foot, old + way)
+            if pivot and foot == first:
+                goal = np.array([old[0] + way[0], 0.0, old[1] + way[1]])
+            self.footholds[:, foot] += w[:, None] * (goal - self.footholds[frame, foot])
+            self.foot_headings[:, foot] += (whole if pivot else w) * (old[2] + turned - self.foot_headings[frame, foot])
+            side = SIDES[foot]
+            self.channels[:, INDEX[f"foot_{side}_y"]] += height / self.shape.leg * bump(s)
+            self.channels[:, INDEX[f"foot_{side}_pitch"]] += 0.30 * bump(s * 1.2)
+            self.planted[(s > 0) & (s < 1), foot] = False
 
     def controls(self) -> Controls:
         return Controls(self.shape, self.channels, self.base, self.footholds, self.foot_headings, self.planted, self.pins)

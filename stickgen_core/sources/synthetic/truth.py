@@ -10,12 +10,15 @@ import numpy as np
 
 from stickgen_core.skeleton.body import JOINT
 from stickgen_core.sources.synthetic.acts import Act, lead_s
-from stickgen_core.sources.synthetic.axes import chest_axes, dwell, heading, own_frame, rises
+from stickgen_core.sources.synthetic.axes import along_way, chest_axes, dwell, heading, moving_frame, own_frame, rises
 from stickgen_core.sources.synthetic.catalogue import Catalogue, Gesture
 from stickgen_core.sources.synthetic.channels import OTHER
 from stickgen_core.sources.synthetic.going import descent_s
+from stickgen_core.sources.synthetic.reference import single_speed, single_speed_on_top
+from stickgen_core.sources.synthetic.rhythm import speed_class, strokes_on_top
 from stickgen_core.sources.synthetic.scene import Scene
 
+_BOTH = {name: [JOINT[f"left_{name}"], JOINT[f"right_{name}"]] for name in ("foot", "wrist", "shoulder")}
 _LIMBS = {side: [JOINT[f"{side}_{n}"] for n in ("elbow", "wrist", "knee", "ankle", "foot")] for side in ("left", "right")}
 _ARMS = {side: [JOINT[f"{side}_wrist"]] for side in ("left", "right")}
 _LEGS = {side: [JOINT[f"{side}_foot"]] for side in ("left", "right")}
@@ -25,10 +28,8 @@ MEETING_M = {"shake_hands": 0.05, "high_five": 0.05, "give": 0.30}
 _ARM_SHARE = 0.99
 # Of the time to get down or up, the share in which the pelvis is between 15 and 85 % of its way; to the front it goes down late and fast.
 _RISE_SHARE = {"other": 0.41, "front": 0.31}
-# A single stroke is timed where it is long enough for 25 frames a second; the share of it spent beyond half of its way.
-_LONG_STROKE_S, _DWELL_SHARE = 0.9, 0.43
-# Half-way between the drawn bands (0.60-0.72, 0.92-1.08, 1.35-1.60 of a move's own period).
-_FAST, _SLOW = 0.82, 1.21
+# The share of a leap's flight that is spent above half of its height.
+_FLIGHT_SHARE = 0.454
 
 
 def measure(joints: np.ndarray, act: Act, moves: Catalogue, fps: float) -> dict[str, Any]:
@@ -36,7 +37,7 @@ def measure(joints: np.ndarray, act: Act, moves: Catalogue, fps: float) -> dict[
     first, last = max(int(act.start * fps), 0), min(int(np.ceil(act.stop * fps)) + 1, len(joints))
     span = joints[first:last]
     if act.kind == "gesture":
-        return _gesture(span, act, moves, fps)
+        return _gesture(joints, span, act, moves, fps)
     if act.kind == "gait":
         return _gait(span, act, moves, fps)
     return _posture(span, act, moves, fps)
@@ -67,12 +68,22 @@ def _ahead(pose: np.ndarray) -> np.ndarray:
     return np.cross(across, pose[JOINT["neck"]] - pose[0])
 
 
-def _gesture(span: np.ndarray, act: Act, moves: Catalogue, fps: float) -> dict[str, Any]:
+def _gesture(joints: np.ndarray, span: np.ndarray, act: Act, moves: Catalogue, fps: float) -> dict[str, Any]:
     gesture = moves.gestures[act.move]
-    body = own_frame(span)
+    # What steps or turns under its strokes is seen from its own pelvis.
+    body = moving_frame(span) if gesture.footwork else own_frame(span)
     facts: dict[str, Any] = {}
     hold, stroke = dict(gesture.hold), {**gesture.windup, **gesture.stroke}
-    if gesture.sides:
+    if gesture.footwork and gesture.footwork.turn_deg and not gesture.windup:
+        turned = heading(span)
+        facts["side"] = "left" if turned[-1] > turned[0] else "right"
+    elif gesture.profile == "snap":
+        lead = int(lead_s(act, moves) * fps)
+        inside = slice(lead, len(span) - lead)
+        strikers = _strikers(span[inside], body[inside], "foot_y" in stroke)
+        gone = np.sqrt(((strikers - strikers[:1]) ** 2).reshape(len(strikers), 2, 3).sum(-1)).max(0)
+        facts["side"] = "left" if gone[0] > gone[1] else "right"
+    elif gesture.sides:
         facts["side"] = _acting_side(body, {**hold, **stroke}, act, moves, fps)
     if not gesture.period_s or gesture.free:
         return facts
@@ -82,6 +93,8 @@ def _gesture(span: np.ndarray, act: Act, moves: Catalogue, fps: float) -> dict[s
         # The higher foot-to-ground distance of the lower foot: both are off the ground only in flight.
         feet = inner[:, [JOINT["left_foot"], JOINT["right_foot"]], 1].min(1)
         starts = rises(np.maximum(feet - 0.01, 0))
+    elif gesture.profile == "snap":
+        starts = rises(along_way(strikers))
     elif gesture.profile == "throw":
         wrists = inner[:, [JOINT["left_wrist"], JOINT["right_wrist"]]] - inner[:, :1]
         speed = np.sqrt((np.gradient(wrists, axis=0) ** 2).sum(-1)).max(1)
@@ -100,18 +113,21 @@ def _gesture(span: np.ndarray, act: Act, moves: Catalogue, fps: float) -> dict[s
         # A circling arm speeds up and slows down over half a turn at either end: between, it is faster than its mean.
         mean = 1.0 - 0.5 / act.count if gesture.profile == "circle" else 1.0
         facts["tempo"] = speed_class(float(np.diff(starts).mean()) / fps / gesture.period_s / mean)
-    elif gesture.profile == "pulse" and gesture.period_s * gesture.width >= _LONG_STROKE_S:
-        facts["tempo"] = speed_class(dwell(away) / fps / _DWELL_SHARE / (gesture.period_s * gesture.width))
+    elif len(starts) == 1 and (speed := single_speed(joints, act, moves, fps)):
+        facts["tempo"] = speed
     return facts
+
+
+def _strikers(span: np.ndarray, body: np.ndarray, kicks: bool) -> np.ndarray:
+    """[T, 6]: both feet as seen from the pelvis, or both hands from their shoulders in the chest's axes."""
+    if kicks:
+        return body[:, _BOTH["foot"]].reshape(len(body), -1)
+    hands = span[:, _BOTH["wrist"]] - span[:, _BOTH["shoulder"]]
+    return (chest_axes(span)[:, None] * hands[:, :, None]).sum(-1).reshape(len(span), -1)
 
 
 def _head_only(stroke: Mapping[str, Any]) -> bool:
     return bool(stroke) and all(name.startswith("head") for name in stroke)
-
-
-def speed_class(ratio: float) -> str:
-    """slow, normal or fast, of a period over the move's own."""
-    return "fast" if ratio < _FAST else "slow" if ratio > _SLOW else "normal"
 
 
 def _acting_side(body: np.ndarray, channels: Mapping[str, Any], act: Act, moves: Catalogue, fps: float) -> str:
@@ -180,6 +196,26 @@ def raised_side(joints: np.ndarray, act: Act, gesture: Gesture, fps: float, rest
     return "left" if left > right else "right"
 
 
+def on_top(joints: np.ndarray, act: Act, acts: Iterable[Act], moves: Catalogue, fps: float) -> dict[str, Any]:
+    """Facts of a gesture of one person over a gait or a seat [T, 22, 3]: which hand leaves its rest, how often, how fast."""
+    gesture = moves.gestures[act.move]
+    facts: dict[str, Any] = {}
+    if gesture.sides:
+        facts["side"] = raised_side(joints, act, gesture, fps, rest_of(acts, moves))
+    if not gesture.period_s or gesture.free:
+        return facts
+    seen = strokes_on_top(joints, act, moves, fps, facts.get("side"))
+    if seen is None:
+        return facts
+    facts["count"], period, effort = seen
+    if period is not None:
+        mean = 1.0 - 0.5 / facts["count"] if gesture.profile == "circle" else 1.0
+        facts["tempo"] = speed_class(period / gesture.period_s / mean)
+    elif speed := single_speed_on_top(effort, act):
+        facts["tempo"] = speed
+    return facts
+
+
 def _hand_way(gesture: Gesture, rest: np.ndarray) -> tuple[np.ndarray, np.ndarray, bool]:
     """From where and by how much the acting hand goes in arm lengths of the left side, and whether it stays there."""
     if "hand" in gesture.hold:
@@ -200,6 +236,10 @@ def _gait(span: np.ndarray, act: Act, moves: Catalogue, fps: float) -> dict[str,
         else:
             facts["over"] = _tumbled(span)
         return facts
+    if gait.limp:
+        # Who limps leans away from the sore leg.
+        lean = moving_frame(span)[:, JOINT["neck"], 0]
+        facts["side"] = "left" if lean.mean() < 0 else "right"
     turned = float(np.rad2deg(heading(span)[-1] - heading(span)[0]))
     gone = own_frame(span)[-1, 0]
     if gait.turns:
@@ -216,7 +256,12 @@ def _gait(span: np.ndarray, act: Act, moves: Catalogue, fps: float) -> dict[str,
     feet = span[:, [JOINT["left_foot"], JOINT["right_foot"]], 1]
     if gait.together:
         facts["toward"] = "backward" if gone[2] < 0 else "forward"
-        facts["count"] = len(rises(np.maximum(feet.min(1) - 0.01, 0)))
+        flight = np.maximum(feet.min(1) - 0.01, 0)
+        starts = rises(flight)
+        facts["count"] = len(starts)
+        if len(starts):
+            period = np.diff(starts).mean() / fps if len(starts) > 1 else dwell(flight) / fps / (_FLIGHT_SHARE * gait.swing)
+            facts["tempo"] = speed_class(float(period) / gait.step_s)
     elif gait.stride or gait.turns:
         facts["steps"] = (
             sum(len(rises(np.maximum(feet[:, i] - feet[:, i].min(), 0), 0.4, 0.2)) for i in range(2)) if not gait.crawl else act.count
@@ -250,16 +295,17 @@ def wrong_facts(joints: np.ndarray, act: Act, moves: Catalogue, fps: float) -> l
 
 
 def untrue(scene: Scene, joints: np.ndarray, moves: Catalogue, fps: float) -> list[str]:
-    """Everything measured in a scene that differs from what it says; where two acts overlap only the one below is measured."""
+    """Everything measured in a scene that differs from what it says; an act over another is measured in the chest's own axes."""
     lines: list[str] = []
     for a, person in enumerate(scene.people):
         below = any(act.below for act in person.acts)
         for act in person.acts:
             if act.kind != "together" and (act.below or not below):
                 lines += wrong_facts(joints[:, a], act, moves, fps)
-            elif act.kind == "gesture" and moves.gestures[act.move].sides:
-                side = raised_side(joints[:, a], act, moves.gestures[act.move], fps, rest_of(person.acts, moves))
-                lines += [] if side == act.side else [f"{act.move}: side is said to be {act.side}, measured {side}"]
+            elif act.kind == "gesture":
+                facts = on_top(joints[:, a], act, person.acts, moves, fps)
+                said = {"side": act.side, "count": act.count, "tempo": act.tempo}
+                lines += [f"{act.move}: {k} is said to be {said[k]}, measured {v}" for k, v in facts.items() if v != said[k]]
     if scene.script in MEETING_M and scene.kind == "pair":
         gap = np.sqrt(((joints[:, 0, JOINT["right_wrist"]] - joints[:, 1, JOINT["right_wrist"]]) ** 2).sum(-1)).min()
         lines += [] if gap < MEETING_M[scene.script] else [f"{scene.script}: hands stay {gap:.2f} m apart"]

@@ -78,7 +78,29 @@ def conjugated(phrase: str, form: str) -> str:
     return " ".join(words)
 
 
-_SECOND_VERBS = frozenset(["point", "wave", "rise", "come", "bob", "explain", "tap", "read", "fall", "trip", "stand", "sink"])
+_SECOND_VERBS = frozenset(
+    [
+        "point",
+        "wave",
+        "rise",
+        "come",
+        "bob",
+        "explain",
+        "tap",
+        "read",
+        "fall",
+        "trip",
+        "stand",
+        "sink",
+        "lift",
+        "turn",
+        "dance",
+        "kick",
+        "wait",
+        "balance",
+        "stretch",
+    ]
+)
 
 
 class Speaker:
