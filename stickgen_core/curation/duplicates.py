@@ -66,20 +66,28 @@ def equal_motions(digests: pa.ChunkedArray) -> list[np.ndarray]:
     return np.split(rows, np.flatnonzero(np.diff(codes[rows])) + 1) if len(rows) else []
 
 
+def first_of_each(digests: pa.ChunkedArray) -> np.ndarray:
+    """[n] bool: rows whose motion digest has not occurred before."""
+    codes = digests.combine_chunks().dictionary_encode().indices.to_numpy()
+    found = np.zeros(len(codes), bool)
+    found[np.unique(codes, return_index=True)[1]] = True
+    return found
+
+
 def near_duplicates(
     description: Sequence[np.ndarray], excursion_m: np.ndarray, frames: np.ndarray, actors: np.ndarray, config: DuplicatesConfig,
-    different: np.ndarray | None = None, fresh: np.ndarray | None = None,
+    different: np.ndarray | None = None, fresh: np.ndarray | None = None, among: np.ndarray | None = None,
 ) -> Pairs:  # fmt: skip
     """Pairs that show nearly the same motion; with `different`, only pairs whose labels differ; with `fresh`, only of a fresh row.
 
-    description [n, D] in consecutive pieces, the others [n]; fresh [n] bool. Distance is the root mean square over joints and times.
+    description [n, D] in consecutive pieces, the others [n]; fresh [n] bool; among [n] bool: other rows are left out. Distance is the root mean square over joints and times.
     Candidates come from a tree over an orthonormal projection, in which no distance grows, so none is missed; each is then measured whole.
     """
     from scipy.spatial import cKDTree
 
     # One who hardly moves can only be a near duplicate within a share of very little: no use in searching among idle people.
     reach = np.minimum(config.distance_m, config.distance_share * excursion_m)
-    rows = np.flatnonzero(reach > 0)
+    rows = np.flatnonzero(reach > 0 if among is None else (reach > 0) & among)
     wanted = np.ones(len(reach), bool) if fresh is None else fresh
     if len(rows) < 2 or not wanted[rows].any():
         return Pairs.of([])
@@ -134,5 +142,6 @@ def _projected(pieces: Sequence[np.ndarray], rows: np.ndarray) -> np.ndarray:
     """[m, PROJECTED_TO or fewer]: rows in the orthonormal directions in which descriptions differ most: the tree prunes best there, and
     misses nothing."""
     sample = _rows_of(pieces, rows[:: max(1, len(rows) // SAMPLED)])
-    directions = np.linalg.svd(sample - sample.mean(0), full_matrices=False)[2][:PROJECTED_TO].T.astype(np.float32)
+    apart = sample - sample.mean(0)
+    directions = np.linalg.eigh(apart.T @ apart)[1][:, -PROJECTED_TO:].astype(np.float32)
     return np.concatenate([piece @ directions for piece in pieces])[rows]

@@ -115,14 +115,13 @@ def _collapse(corpora: Sequence[Corpus], index: pa.Table, same: Sequence[np.ndar
     for group in same:
         ordered = sorted(group.tolist(), key=lambda row: (-captions[row], -counts[row], ids[row]))
         keeper, others = ordered[0], ordered[1:]
-        own = texts_of(keeper)
-        gained = list(own)
+        own, gained = texts_of(keeper), dict[Text, None]()
         for row in others:
             refused[row] = True
             details[row] = f"same motion as {ids[keeper]}"
-            gained += [text for text in texts_of(row) if text not in gained]
-        if len(gained) > len(own):
-            united[ids[keeper]] = tuple(gained)
+            gained |= dict.fromkeys(text for text in texts_of(row) if text not in own)
+        if gained:
+            united[ids[keeper]] = (*own, *gained)
     sieve.drop("duplicate", refused, detail=details)
     return united
 

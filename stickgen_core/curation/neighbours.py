@@ -10,7 +10,7 @@ import pyarrow as pa
 from stickgen_core.config import config_hash
 from stickgen_core.corpus import Corpus
 from stickgen_core.curation.config import CurationConfig
-from stickgen_core.curation.duplicates import Pairs, near_duplicates
+from stickgen_core.curation.duplicates import Pairs, first_of_each, near_duplicates
 from stickgen_core.curation.kept import find_table, keep_table
 from stickgen_core.curation.measure import measure_recipe
 from stickgen_core.records.digests import digest_json
@@ -24,6 +24,8 @@ def near_across(
     corpora: Sequence[Corpus], measured: Sequence[pa.Table], origins: np.ndarray, config: CurationConfig, cache: Path | None = None
 ) -> Pairs:
     """Near duplicates of different origins among the clips of some corpora, rows counted through all of them.
+
+    Of equal motions in one corpus only the first is compared with others: what it is a near duplicate of, they all are.
 
     measured   the measurements of each corpus
     origins    [n] label of each clip's origin: clips of one origin share a split anyway
@@ -42,7 +44,7 @@ def near_across(
         [chunk.flatten().to_numpy().reshape(len(chunk), -1) for chunks in pieces for chunk in chunks],
         np.concatenate([table["excursion_m"].to_numpy() for table in measured]),
         np.concatenate([corpus.column("frames") for corpus in corpora]), np.concatenate([corpus.column("actors") for corpus in corpora]),
-        config.duplicates, origins, fresh,
+        config.duplicates, origins, fresh, np.concatenate([first_of_each(table["motion_digest"]) for table in measured]),
     )  # fmt: skip
     if kept is not None:
         known = _known(kept, before, digests, starts)

@@ -95,23 +95,30 @@ def hashed_split(origin: str, config: SplitsConfig) -> str:
 
 def groups_of(origin: pa.DictionaryArray, extra_json: pa.ChunkedArray, same: np.ndarray) -> list[str]:
     """The group of each distinct origin, named by the smallest origin in it: `origins` listed in extra (recombined motion), equal motions."""
-    parent: dict[str, str] = {}
-
-    def root(name: str) -> str:
-        while parent.setdefault(name, name) != name:
-            parent[name] = parent[parent[name]]
-            name = parent[name]
-        return name
-
-    def join(a: str, b: str) -> None:
-        low, high = sorted((root(a), root(b)))
-        parent[high] = low
-
     names, of_row = origin.dictionary.to_pylist(), origin.indices.to_numpy()
     told = np.flatnonzero(pc.fill_null(pc.match_substring(extra_json, '"origins"'), False).to_numpy())
-    for row, extra in zip(told, extra_json.take(pa.array(told)).to_pylist(), strict=True):
-        for other in json.loads(extra).get("origins", ()):
-            join(names[of_row[row]], str(other))
-    for a, b in np.unique(of_row[same], axis=0).tolist():
-        join(names[a], names[b])
-    return [root(name) if name in parent else name for name in names]
+    extras = extra_json.take(pa.array(told)).to_pylist()
+    made_of = [
+        (names[of_row[row]], str(other)) for row, extra in zip(told, extras, strict=True) for other in json.loads(extra).get("origins", ())
+    ]
+    joined = np.unique(of_row[same], axis=0)
+    touched = sorted({name for pair in made_of for name in pair} | {names[code] for code in np.unique(joined)})
+    place = {name: n for n, name in enumerate(touched)}
+    pairs = np.array([[place[a], place[b]] for a, b in [*made_of, *((names[a], names[b]) for a, b in joined)]], np.int64).reshape(-1, 2)
+    smallest = connected(len(touched), pairs)
+    return [touched[smallest[place[name]]] if name in place else name for name in names]
+
+
+def connected(count: int, pairs: np.ndarray) -> np.ndarray:
+    """[count] the smallest number that each number is joined with, directly or through others: [m, 2] pairs."""
+    smallest = np.arange(count)
+    while True:
+        least = smallest[pairs].min(1) if len(pairs) else np.zeros(0, np.int64)
+        found = smallest.copy()
+        for side in (0, 1):
+            np.minimum.at(found, pairs[:, side], least)
+            np.minimum.at(found, smallest[pairs[:, side]], least)
+        found = found[found]
+        if (found == smallest).all():
+            return found
+        smallest = found

@@ -19,6 +19,7 @@ from stickgen_core.text.tokens import ensure_tokens
 from stickgen_core.text.vectors import TextVectors
 
 RECIPE_VERSION = 1
+READ_AT_ONCE = 8192  # vectors
 
 
 def conditioning_texts(texts: Iterable[Text]) -> list[str]:
@@ -73,8 +74,9 @@ def keys_of(corpus: Corpus, encoder_digest: str) -> tuple[pa.Array, dict[str, st
 def _notes(corpus: Corpus, encoder: Encoder, vectors: TextVectors, distinct: Mapping[str, str]) -> dict[str, Any]:
     """Which encoder, how many texts, and the digest of just the vectors in use, whatever else the cache holds."""
     keys = sorted(distinct)
-    rows = vectors.vectors(keys)
-    used = digest_entries("vectors.v1", [(key, digest_bytes(row.tobytes())) for key, row in zip(keys, rows, strict=True)])
+    portions = (keys[start : start + READ_AT_ONCE] for start in range(0, len(keys), READ_AT_ONCE))
+    rows = ((key, digest_bytes(row.tobytes())) for some in portions for key, row in zip(some, vectors.vectors(some), strict=True))
+    used = digest_entries("vectors.v1", rows)
     carried = {k: v for k, v in corpus.manifest.notes.items() if k != "store"}
     return {
         **carried, "encoder_digest": encoder.digest, "encoder": encoder.card.notes(), "width": encoder.width, "fake": encoder.card.fake,
