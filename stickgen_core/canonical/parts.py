@@ -4,9 +4,12 @@ What a part says of a unit holds for as long as the unit's files and the recipe 
 being made, its finished units stand in a journal: a kill costs each worker the unit in its hands.
 """
 
+import csv
 import json
 import os
+import struct
 import time
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -42,8 +45,11 @@ JOURNAL_VERSION = 1
 ORPHANS_S = 10.0
 # (units, frames) that were done since the last call.
 Tell = Callable[[int, int], None]
-# What numpy, json, struct and the file system raise on bytes that no format check foresaw.
-UNFORESEEN = (ValueError, TypeError, KeyError, IndexError, AttributeError, ArithmeticError, OSError, EOFError, MemoryError, RecursionError)
+# What numpy, the standard library and the file system raise on bytes that no format check foresaw.
+UNFORESEEN = (
+    ValueError, TypeError, KeyError, IndexError, AttributeError, ArithmeticError, OSError, EOFError, MemoryError, RecursionError,
+    struct.error, zlib.error, csv.Error,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """BABEL: sequence and frame labels over AMASS; JSON alone here, the motion is read from the AMASS folder beside it."""
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -48,7 +49,11 @@ class BabelReader:
                     continue
                 for key, record in records.items():
                     origin = amass_origin(str(record.get("feat_p", "")))
-                    segments = list(_segments(record))
+                    try:
+                        duration_s, segments = _seconds(record.get("dur")), list(_segments(record))
+                    except (TypeError, AttributeError, ValueError) as error:
+                        skipped.append(LeftOut(f"{file}:{key}", "bad_record", f"expected labels and seconds, {error}"))
+                        continue
                     if origin not in motions:
                         skipped.append(LeftOut(f"{file}:{key}", "motion_not_in_amass", f"{record.get('feat_p')} is not below amass/"))
                     elif not segments:
@@ -58,7 +63,7 @@ class BabelReader:
                     else:
                         motion = motions[origin]
                         detail = {"siblings": [f"amass/{motion.files[0]}"], "motion": motion.files[0], "origin": origin, "split": split,
-                                  "duration_s": record.get("dur"), "segments": segments, **motion.detail}  # fmt: skip
+                                  "duration_s": duration_s, "segments": segments, **motion.detail}  # fmt: skip
                         units[key] = Unit(key, (), detail)
         return Discovery(tuple(units.values()), tuple(skipped))
 
@@ -72,8 +77,8 @@ class BabelReader:
         for recording in self.amass.read(raw.parent / "amass", motion):
             duration = len(recording.joints) / recording.fps
             stated = detail["duration_s"]
-            if stated is not None and abs(float(stated) - duration) > MAX_DURATION_GAP_S:
-                raise BadRecording("duration_mismatch", f"{detail['motion']} lasts {duration:.2f} s, BABEL says {float(stated):.2f} s")
+            if stated is not None and abs(stated - duration) > MAX_DURATION_GAP_S:
+                raise BadRecording("duration_mismatch", f"{detail['motion']} lasts {duration:.2f} s, BABEL says {stated:.2f} s")
             texts, labels, unmapped = self._labels(detail["segments"], duration)
             yield replace(
                 recording, key=unit.key, origin=detail["origin"], file=f"../amass/{detail['motion']}", texts=texts, labels=labels, official_split=detail["split"],
@@ -89,7 +94,7 @@ class BabelReader:
         labels: list[tuple[bool, float, float, Label]] = []
         unmapped: list[str] = []
         for words, categories, start, end in segments:
-            begin, finish = (0.0, duration) if start is None else (max(0.0, float(start)), min(duration, float(end)))
+            begin, finish = (0.0, duration) if start is None else (max(0.0, start), min(duration, end))
             if finish <= begin:
                 continue
             kind: TextKind = "label" if words.lower() in NO_CAPTION else "caption"
@@ -112,6 +117,15 @@ def _records(text: str, file: str) -> Mapping[str, Mapping[str, Any]]:
     return {str(key): value for key, value in found.items() if isinstance(value, dict)}
 
 
+def _seconds(value: Any) -> float | None:
+    """A time as JSON gives it; one that is no number is a fault of the record."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not math.isfinite(float(value)):
+        raise ValueError(f"found {value!r} for a time")
+    return float(value)
+
+
 def _segments(record: Mapping[str, Any]) -> Iterator[list[Any]]:
     """[text, categories, start or None, end or None] of every label of every annotator; null anything is passed over."""
     sequence = [record.get("seq_ann"), *(record.get("seq_anns") or ())]
@@ -121,6 +135,6 @@ def _segments(record: Mapping[str, Any]) -> Iterator[list[Any]]:
             for label in (annotation or {}).get("labels") or ():
                 words = " ".join(str(label.get("proc_label") or label.get("raw_label") or "").split())
                 categories = [str(name).lower() for name in label.get("act_cat") or ()]
-                start, end = label.get("start_t"), label.get("end_t")
+                start, end = _seconds(label.get("start_t")), _seconds(label.get("end_t"))
                 if words and (not timed or (start is not None and end is not None)):
                     yield [words, categories, start if timed else None, end if timed else None]

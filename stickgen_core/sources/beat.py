@@ -1,7 +1,5 @@
 """BEAT (BVH, 120 Hz, centimetres) and BEAT2 (SMPL-X, 30 Hz, metres): people who talk. Transcript, emotion and semantics, no captions."""
 
-import csv
-import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +10,7 @@ from stickgen_core.errors import BadRecording
 from stickgen_core.sources.actions import load_actions
 from stickgen_core.sources.amass import read_motion
 from stickgen_core.sources.bvh_source import JOINT_MAPS, body22, read_bvh, unit_of
-from stickgen_core.sources.files import matching, read_text, walk
+from stickgen_core.sources.files import matching, read_csv, read_table, read_text, walk
 from stickgen_core.sources.reader import Discovery, LeftOut, Unit
 from stickgen_core.sources.recording import Label, Recording, Text
 from stickgen_core.sources.registry import SourceSpec
@@ -44,8 +42,8 @@ class BeatReader:
 
     def discover(self, raw: Path) -> Discovery:
         paths = list(walk(raw))
-        split_of = {row.get("id", ""): row.get("type", "") for file in matching(paths, "train_test_split.csv")
-                    for row in csv.DictReader(io.StringIO(read_text(raw, file)))}  # fmt: skip
+        split_of = {row["id"]: row["type"] for file in matching(paths, "train_test_split.csv")
+                    for row in read_table(raw, file, ("id", "type"))}  # fmt: skip
         sides = {(Path(file).stem, Path(file).suffix.lower()): file for file in matching(paths, "*.TextGrid", "*.csv", "*.txt")}
         units: dict[str, Unit] = {}
         skipped = []
@@ -91,7 +89,7 @@ class BeatReader:
 def _emotion(raw: Path, file: str | None, stem: str) -> str:
     """From the side file (name, start, end, duration, score), else from the sequence number of the stem."""
     if file:
-        rows = [row for row in csv.reader(io.StringIO(read_text(raw, file))) if row]
+        rows = read_csv(raw, file)
         if rows and rows[0][0].strip().lower() in {name for _, name in EMOTIONS}:
             return rows[0][0].strip().lower()
     found = STEM.search(stem)

@@ -1,5 +1,6 @@
 """Raw folders are untrusted: every file is found and opened through here, and nothing outside the folder is ever read."""
 
+import csv
 import io
 import math
 import os
@@ -113,6 +114,26 @@ def read_text(root: Path, relative: str, encodings: Sequence[str] = ("utf-8-sig"
         except UnicodeDecodeError as error:
             problem = error
     raise BadRecording("bad_encoding", f"{relative}: not {' or '.join(encodings)} at byte {problem.start}")
+
+
+def read_csv(root: Path, relative: str, encodings: Sequence[str] = ("utf-8-sig",)) -> list[list[str]]:
+    """The rows of a comma-separated file that hold anything."""
+    try:
+        return [row for row in csv.reader(io.StringIO(read_text(root, relative, encodings), newline="")) if row]
+    except csv.Error as error:
+        raise BadRecording("not_csv", f"{relative}: {error}") from None
+
+
+def read_table(root: Path, relative: str, columns: Sequence[str], encodings: Sequence[str] = ("utf-8-sig",)) -> list[dict[str, str]]:
+    """The rows below a comma-separated file's header, by its names; what a short row lacks is empty.
+
+    columns   names that the header must have
+    """
+    rows = read_csv(root, relative, encodings)
+    header = [name.strip() for name in rows[0]] if rows else []
+    if lacking := [name for name in columns if name not in header]:
+        raise BadRecording("wrong_table", f"{relative}: expected a column {lacking[0]}, found {', '.join(header)[:200] or 'nothing'}")
+    return [{name: row[n] if n < len(row) else "" for n, name in enumerate(header) if name} for row in rows[1:]]
 
 
 def numbers_of(text: str, name: str) -> tuple[pa.Array, np.ndarray]:

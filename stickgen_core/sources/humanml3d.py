@@ -4,8 +4,6 @@ The files are not normalised. Positions come from `new_joints`, or are recovered
 the 6D block is an inverse-kinematics result on a fixed skeleton and is never used.
 """
 
-import csv
-import io
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,7 +15,7 @@ from stickgen_core.skeleton.body import JOINT_COUNT
 from stickgen_core.sources.amass import amass_origin
 from stickgen_core.sources.assemble import assemble
 from stickgen_core.sources.captions import parse_captions
-from stickgen_core.sources.files import load_npy, matching, read_text, walk
+from stickgen_core.sources.files import load_npy, matching, read_table, read_text, walk
 from stickgen_core.sources.reader import Discovery, LeftOut, Unit
 from stickgen_core.sources.recording import Recording, Text
 from stickgen_core.sources.registry import SourceSpec
@@ -41,8 +39,8 @@ def origins_listed(raw: Path, paths: Sequence[str]) -> dict[str, str]:
     """Id -> the AMASS recording it was cut from, as `index.csv` (HumanML3D) or a list of AMASS paths (KIT-ML) says."""
     found = {}
     for file in matching(paths, "index.csv"):
-        for row in csv.DictReader(io.StringIO(read_text(raw, file))):
-            path, name = row.get("source_path") or "", Path(row.get("new_name") or "").stem
+        for row in read_table(raw, file, ("source_path", "new_name")):
+            path, name = row["source_path"], Path(row["new_name"]).stem
             if path and name:
                 tail = path.split("pose_data/")[-1]
                 found[name] = f"humanact12/{Path(tail).stem}" if tail.startswith("humanact12") else amass_origin(tail)

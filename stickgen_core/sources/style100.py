@@ -1,7 +1,5 @@
 """100STYLE: BVH at 60 Hz in centimetres, `<Style>/<Style>_<content>.bvh`; frames outside Frame_Cuts.csv are T-pose or walking in."""
 
-import csv
-import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,11 +9,13 @@ import numpy as np
 from stickgen_core.errors import BadRecording
 from stickgen_core.sources.actions import labels_for
 from stickgen_core.sources.bvh_source import body22, joint_map_of, read_bvh, unit_of
-from stickgen_core.sources.files import matching, read_text, walk
+from stickgen_core.sources.files import matching, read_table, walk
 from stickgen_core.sources.reader import Discovery, LeftOut, Unit
 from stickgen_core.sources.recording import Label, Recording, Text
 from stickgen_core.sources.registry import SourceSpec
 from stickgen_core.sources.templates import template
+
+ENCODINGS = ("utf-8-sig", "latin-1")
 
 
 class Style100Reader:
@@ -32,8 +32,10 @@ class Style100Reader:
 
     def discover(self, raw: Path) -> Discovery:
         paths = list(walk(raw))
-        cuts = {row["STYLE_NAME"].strip(): row for file in matching(paths, "Frame_Cuts.csv") for row in _rows(raw, file, "STYLE_NAME")}
-        about = {next(iter(row.values())).strip(): row for file in matching(paths, "Dataset_List.csv") for row in _rows(raw, file)}
+        cuts = {row["STYLE_NAME"].strip(): row for file in matching(paths, "Frame_Cuts.csv")
+                for row in read_table(raw, file, ("STYLE_NAME",), ENCODINGS)}  # fmt: skip
+        about = {next(iter(row.values()), "").strip(): row for file in matching(paths, "Dataset_List.csv")
+                 for row in read_table(raw, file, (), ENCODINGS)}  # fmt: skip
         units, skipped = [], []
         for file in matching(paths, "*.bvh"):
             style, _, content = Path(file).stem.rpartition("_")
@@ -68,13 +70,6 @@ class Style100Reader:
             labels=(Label(action, 0.0, duration),) if action >= 0 else (),
             extra={"style": style, "content": content, **({"unmapped": unmapped} if unmapped else {})},
         )  # fmt: skip
-
-
-def _rows(raw: Path, file: str, column: str | None = None) -> list[dict[str, str]]:
-    rows = list(csv.DictReader(io.StringIO(read_text(raw, file, ("utf-8-sig", "latin-1")))))
-    if rows and column and column not in rows[0]:
-        raise BadRecording("wrong_table", f"{file}: expected a column {column}, found {', '.join(map(str, rows[0]))}")
-    return [{str(key): value or "" for key, value in row.items() if key} for row in rows]
 
 
 def _span(row: dict[str, str], content: str) -> list[int] | None:

@@ -1,5 +1,6 @@
 """Every reader beside damaged files of its own format: each is quarantined with its reason, and the good recording still converts."""
 
+import json
 import os
 import pickle
 import shutil
@@ -11,7 +12,10 @@ import numpy as np
 import pytest
 
 from stickgen_core.canonical import CanonicalConfig, convert
+from stickgen_core.canonical.parts import seen
+from stickgen_core.errors import StickgenError
 from stickgen_core.skeleton.config import SkeletonConfig
+from stickgen_core.sources.readers import reader_for
 from stickgen_core.sources.registry import SourceSpec, load_registry
 from tests.factories import native
 
@@ -130,3 +134,67 @@ def test_npy_conversions_of_ntu_are_refused_by_name(tmp_path: Path) -> None:
         skeleton=SkeletonConfig(),
     )  # fmt: skip
     assert [row["reason"] for row in corpus.ledger().to_pylist()] == ["npy_conversion_holds_pickled_objects"] and len(corpus) == 1
+
+
+# Lists, tables and labels beside the motion --------------------------------------------------------------------------------
+
+WRITERS: dict[str, Callable[[Path], object]] = {
+    **{name: write for name, (write, _, _) in FILES.items()}, "babel": native.write_babel, "lsmb19": native.write_lsmb19,
+}  # fmt: skip
+SIDE_DAMAGE: dict[str, Callable[[bytes], bytes]] = {
+    "empty": lambda data: b"",
+    "noise": lambda data: np.random.default_rng(5).bytes(3000),
+    "half": lambda data: data[: len(data) // 2],
+    "other encoding": lambda data: data + b"\nna\xefve,\xff\n",
+    "unclosed quote": lambda data: b'a,b\n\0,1\n"unclosed',
+    "other columns": lambda data: b"x,y,z\nfoo bar,baz\n",
+    "a list": lambda data: b'[1, 2, {"a": 3}]',
+    "other types": lambda data: b'{"1": {"path": 5}, "2": [3], "3": null, "4": {"labels": "abc", "seq_anns": 5, "frame_ann": [1]}}',
+    "numbers for words": lambda data: data.replace(b'"labels": [', b'"labels": 5, "x": [').replace(b'"feat_p": "', b'"feat_p": 5, "y": "'),
+    "no times": lambda data: data.replace(b"8.0", b"NaN").replace(b"null", b"Infinity"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_damaged_lists_are_told_of_in_one_line_or_in_the_ledger(tmp_path: Path, name: str) -> None:
+    """A fault of a list is an error that names it, or leaves out what it concerns; it never ends in a traceback."""
+    WRITERS[name](tmp_path)
+    raw, reader = tmp_path / name, reader_for(REGISTRY[name])
+    sides = [path for path in raw.rglob("*") if path.suffix in (".csv", ".json", ".txt", ".data")]
+    for path in sides:
+        good = path.read_bytes()
+        for kind, damage in SIDE_DAMAGE.items():
+            path.write_bytes(damage(good))
+            try:
+                found = reader.discover(raw)
+            except StickgenError as error:
+                assert path.name in str(error) and "\n" not in str(error), (path.name, kind, error)
+            else:
+                assert all(seen(raw, unit).signature for unit in found.units), (path.name, kind)
+        path.write_bytes(good)
+
+
+def test_a_babel_record_that_is_none_costs_that_record(tmp_path: Path) -> None:
+    native.write_babel(tmp_path)
+    train = tmp_path / "babel" / "babel_v1.0_release" / "train.json"
+    records = json.loads(train.read_text())
+    good = records["1"]
+    records |= {"4": {**good, "dur": float("nan")}, "5": {**good, "frame_ann": {"labels": 5}}, "6": {**good, "dur": "eight"}}
+    train.write_text(json.dumps(records))
+    corpus = convert(
+        REGISTRY["babel"],
+        tmp_path / "babel",
+        tmp_path / "out",
+        shards=tmp_path / "shards",
+        config=CanonicalConfig(),
+        skeleton=SkeletonConfig(),
+    )
+    rows = {row["file"].split(":")[-1]: row["reason"] for row in corpus.ledger().to_pylist()}
+    assert {key: rows[key] for key in "456"} == dict.fromkeys("456", "bad_record") and len(corpus) == 5
+
+
+def test_an_index_without_its_columns_is_an_error_and_not_a_set_of_strangers(tmp_path: Path) -> None:
+    native.write_humanml3d(tmp_path)
+    (tmp_path / "humanml3d" / "index.csv").write_text("path,name\na,b\n")
+    with pytest.raises(StickgenError, match=r"index.csv: expected a column source_path, found path, name"):
+        converted(tmp_path, REGISTRY["humanml3d"])
