@@ -70,6 +70,7 @@ class PipelineConfig(Section):
     training_cron: str
     collection_cron: str
     alert_interval_s: int
+    backstop_interval_s: int
     evaluation_fresh_days: float
     collection: CollectionConfig
     alerts: AlertConfig

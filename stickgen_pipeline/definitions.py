@@ -12,8 +12,9 @@ from stickgen_core.settings import Settings, load_settings
 from stickgen_pipeline import alerts, automation, burying
 from stickgen_pipeline.assets.factory import asset_of
 from stickgen_pipeline.assets.upkeep import upkeep_assets
+from stickgen_pipeline.backstop import backstop_sensor
 from stickgen_pipeline.graph import steps_of
-from stickgen_pipeline.resources import Watcher, bench_resource
+from stickgen_pipeline.resources import Watcher, bench_resource, state_of
 
 
 def build_definitions(settings: Settings, watcher: Watcher | None = None) -> dg.Definitions:
@@ -31,6 +32,7 @@ def build_definitions(settings: Settings, watcher: Watcher | None = None) -> dg.
             alerts.failure_sensor(settings),
             alerts.check_sensor(settings),
             burying.burying_sensor(settings),
+            backstop_sensor(steps, state_of(settings), pipeline.backstop_interval_s),
         ],
         resources={"bench": bench_resource(settings, watcher)},
         # A process a step costs seconds of imports; what is heavy runs in the worker process instead.

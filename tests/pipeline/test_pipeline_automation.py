@@ -12,6 +12,7 @@ from stickgen_core.records.digests import digest_json
 from stickgen_core.records.manifest import Manifest, write_manifest
 from stickgen_pipeline.assets.factory import asset_of
 from stickgen_pipeline.automation import raw_sensor
+from stickgen_pipeline.backstop import backstop_sensor
 from stickgen_pipeline.compute.worker import WorkerProcess
 from stickgen_pipeline.resources import Bench
 from stickgen_pipeline.steps import Costs, Step, Work
@@ -272,3 +273,31 @@ def test_a_request_whose_run_was_killed_is_made_again_a_few_times_and_not_while_
     world.scan()
     context = dg.build_sensor_context(instance=world.instance, cursor=cursor)
     assert [one for one in sensor(context) if isinstance(one, dg.RunRequest)] == []
+
+
+def test_what_a_lost_run_left_is_asked_for_at_the_second_look_and_once(world: World) -> None:
+    """The request of a run that never started is gone for the rule; the backstop sees data that is not current and no run."""
+    state = world.folder / "state"
+
+    def look(cursor: str | None) -> tuple[dg.RunRequest | None, str | None]:
+        context = dg.build_sensor_context(instance=world.instance, cursor=cursor)
+        found = backstop_sensor(world.steps(), state, 5)(context)
+        return found if isinstance(found, dg.RunRequest) else None, context.cursor
+
+    assert look(None) == (None, ""), "all is current"
+    world.write_raw("beat", "run")
+    world.scan()
+    asked, cursor = look("")
+    assert asked is None, "the rule has its turn first"
+    going = world.instance.create_run_for_job(
+        world.definitions().resolve_implicit_global_asset_job_def(), status=dg.DagsterRunStatus.STARTED
+    )
+    assert look(cursor) == (None, ""), "a run is going"
+    world.instance.report_run_failed(going)
+    _, cursor = look("")
+    first, cursor = look(cursor)
+    assert first is not None and {key.to_user_string() for key in first.asset_selection} == {"canonical/beat", *CORPUS}, "and no training"
+    again, _ = look(cursor)
+    assert again is not None and again.run_key == first.run_key, "one state, one run: the daemon drops a key that it knows"
+    world.run(*CORPUS, "canonical/beat")
+    assert look(cursor) == (None, "") and "run" in world.read("corpus/embedded_sft")
