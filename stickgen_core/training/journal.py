@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from stickgen_core.training.trackers import NAMES, open_trackers
+from stickgen_core.training.trackers import NAMES, Tracker, open_trackers
 
 METRICS, LOG = "metrics.jsonl", "training_verbose.log"
 
@@ -28,7 +28,11 @@ class Journal:
     def close(self) -> None:
         """Let go of the trackers; what a process trains next is another run."""
         while self._trackers:
-            self._trackers.pop().close()
+            tracker = self._trackers.pop()
+            try:
+                tracker.close()
+            except Exception as error:
+                self._lost(tracker, error)
 
     def say(self, text: str) -> None:
         with (self.folder / LOG).open("a", encoding="utf-8") as file:
@@ -39,8 +43,16 @@ class Journal:
         with (self.folder / METRICS).open("a", encoding="utf-8") as file:
             file.write(json.dumps({"step": step, "kind": kind, **values}) + "\n")
         self.say(f"step {step} {kind}: " + ", ".join(f"{k} {v:.6g}" if isinstance(v, float) else f"{k} {v}" for k, v in values.items()))
-        for tracker in self._trackers:
-            tracker.track(step, {f"{kind}/{k}": float(v) for k, v in values.items() if isinstance(v, int | float)})
+        numbers = {f"{kind}/{k}": float(v) for k, v in values.items() if isinstance(v, int | float)}
+        for tracker in list(self._trackers):
+            try:
+                tracker.track(step, numbers)
+            except Exception as error:  # a server that went away hours later must not end the training
+                self._trackers.remove(tracker)
+                self._lost(tracker, error)
+
+    def _lost(self, tracker: Tracker, error: Exception) -> None:
+        self.say(f"{type(tracker).__name__.strip('_')} gets no more figures: {(str(error).splitlines() or [type(error).__name__])[0]}")
 
 
 def _lines(path: Path) -> list[str]:

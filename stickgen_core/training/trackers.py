@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Protocol
 
-from stickgen_core.errors import ConfigError
+from stickgen_core.errors import ConfigError, StickgenError
 from stickgen_core.records.publish import publish_text
 
 TENSORBOARD, MLFLOW, NAMES = "tensorboard", "mlruns", "trackers.json"
@@ -36,6 +36,9 @@ def open_trackers(names: Sequence[str], folder: Path, run_name: str, step: int, 
                 raise ConfigError(
                     f"training.trackers: {name} is asked for but not installed ({error.name}); install it or remove it"
                 ) from None
+            except Exception as error:  # whatever a package of somebody else raises: no server, no login, a store that it refuses
+                said = (str(error).splitlines() or [type(error).__name__])[0]
+                raise StickgenError(f"training.trackers: {name} could not be opened ({said}); mend it or remove it") from error
             opened.callback(found[-1].close)
         opened.pop_all()
     return found
@@ -58,12 +61,18 @@ class _TensorBoard:
 
 
 class _Mlflow:
-    """Into MLFLOW_TRACKING_URI; without one into files beside the checkpoint, never into the current folder."""
+    """Into MLFLOW_TRACKING_URI; without one into files beside the checkpoint, never into the current folder.
+
+    Files need MLflow's consent since it prefers a database; they need no package beside mlflow-skinny and travel with the checkpoint.
+    """
 
     def __init__(self, folder: Path, run_name: str, step: int, config: Mapping[str, Any]):
         from mlflow.tracking import MlflowClient
 
-        uri = os.environ.get("MLFLOW_TRACKING_URI") or (folder / MLFLOW).resolve().as_uri()
+        uri = os.environ.get("MLFLOW_TRACKING_URI")
+        if not uri:
+            uri = (folder / MLFLOW).resolve().as_uri()
+            os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")
         self._client = MlflowClient(tracking_uri=uri)
         known = _named(folder).get("mlflow") if step else None
         if known is None:

@@ -12,7 +12,7 @@ from stickgen_core.training import checkpoints
 from stickgen_core.training.clips import Clips
 from stickgen_core.training.clock import progress_line
 from stickgen_core.training.config import recorded_run, run_config
-from stickgen_core.training.journal import read_metrics
+from stickgen_core.training.journal import LOG, read_metrics
 from stickgen_core.training.loop import train
 from stickgen_core.training.profiling import PHASES, TABLE, profile
 from stickgen_core.training.starting import AUTO, RESUME_VARIABLE
@@ -131,6 +131,26 @@ def test_trackers_are_closed_when_a_later_one_or_the_run_fails(tmp_path: Path, m
                        "training.validate_every_steps=1", "training.clip_norm=1000000.0")  # fmt: skip
         train(run, corpus, WordVectors(64), motion_statistics(corpus), tmp_path / "wild")
     assert len(made) == 2 and not any(noted.open for noted in made)
+
+
+def test_a_tracker_that_breaks_is_let_go_and_the_training_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken(Noted):
+        def track(self, step: int, values: dict[str, float]) -> None:
+            raise OSError("the server is gone")
+
+    def refusing(*_: object) -> Noted:
+        raise PermissionError("no login\nmore")
+
+    made: list[Noted] = []
+    monkeypatch.setitem(KNOWN, "wandb", Broken)
+    monkeypatch.setitem(KNOWN, "mlflow", lambda *told: made.append(Noted(*told)) or made[-1])
+    corpus = swings(tmp_path)
+    done = train(tiny_run('training.trackers=["wandb","mlflow"]'), corpus, WordVectors(64), motion_statistics(corpus), tmp_path / "run")
+    assert done.stopped == "finished" and made[0].told
+    assert (done.folder / LOG).read_text().count("Broken gets no more figures: the server is gone") == 1
+    monkeypatch.setitem(KNOWN, "mlflow", refusing)
+    with pytest.raises(StickgenError, match=r"mlflow could not be opened \(no login\); mend it or remove it"):
+        train(tiny_run('training.trackers=["mlflow"]'), corpus, WordVectors(64), motion_statistics(corpus), tmp_path / "other")
 
 
 def test_adapters_train_on_what_lora_data_asks_for(tmp_path: Path) -> None:
