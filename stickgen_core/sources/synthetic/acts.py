@@ -118,21 +118,24 @@ def _posture(track: Track, act: Act, posture: Posture) -> None:
     if rise > 0:
         track.blend(effort, channels_of(posture.lean, act.side), add=True)
     if act.kind == "outof" and pose.get("pelvis_y", 1.0) < _ON_THE_FLOOR:
-        _struggle(track, act, -1.0 if pose.get("pelvis_pitch", 0.0) > 0 else 1.0)
+        pitch = pose.get("pelvis_pitch", 0.0)
+        _struggle(track, act, -1.0 if pitch > 0 else 1.0, lying=abs(pitch) > 1.0)
 
 
-def _struggle(track: Track, act: Act, curl: float) -> None:
+def _struggle(track: Track, act: Act, curl: float, lying: bool) -> None:
     """Getting up from the floor goes in pushes, now with one side, now with the other: a roll of the trunk, an arm, a leg.
 
     curl   1 bends the trunk on the way, -1 lifts the chest from the ground
     """
     s = (track.t - act.start) / (act.stop - act.start)
+    # Of the legs only those of somebody who lies push: a seat on the floor has them stretched on it.
+    leg = 0.10 * lying
     for n, start in enumerate((0.06, 0.30, 0.54)):
         side, sign = SIDES[n % 2], 1.0 - 2.0 * (n % 2)
         push = bump((s - start - 0.10 * (curl < 0)) / 0.34)
         track.blend(push, {"spine_roll": (0.16 + 0.06 * curl) * sign, "spine_twist": 0.26 * sign, "spine_pitch": 0.16 * curl, "pelvis_yaw": 0.10 * sign,
-                           "head_pitch": -0.15, f"hand_{side}_y": -0.22, f"hand_{side}_x": 0.14, f"foot_{side}_y": 0.10,
-                           f"foot_{side}_z": 0.10}, add=True)  # fmt: skip
+                           "head_pitch": -0.15, f"hand_{side}_y": -0.22, f"hand_{side}_x": 0.14, f"foot_{side}_y": leg,
+                           f"foot_{side}_z": leg}, add=True)  # fmt: skip
         track.lift(n % 2, push > 1e-9)
 
 

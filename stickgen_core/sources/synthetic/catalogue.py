@@ -21,7 +21,7 @@ FOLDER = CONFIGS / "synthetic"
 class Footwork(Section):
     """What the feet do under strokes, where there is room: leg lengths and degrees.
 
-    advance   forward with each stroke      approach   forward before the first, back after the last      hop   on the leg that does not kick
+    advance   forward with each stroke      approach   forward before the first, half of it back after the last      hop   on the leg that does not kick
     aside     to a side and back again, two strokes each way      turn_deg   with each stroke      lift   of a stepping foot      bounce   up and down, in standing heights
     """
 

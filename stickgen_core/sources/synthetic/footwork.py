@@ -13,10 +13,12 @@ from stickgen_core.sources.synthetic.track import Track, envelope
 if TYPE_CHECKING:
     from stickgen_core.sources.synthetic.acts import Act
 
+# Of the way in, what is gone back after the last stroke.
+_STEP_BACK = 0.45
 # A kick takes this share of its period; the foot below it hops in the first part, so that it stands when the kick snaps.
 # A lift above this, in leg lengths, is a step also where it leads nowhere.
 _STEPS_IN_PLACE = 0.08
-_KICK_HOP, _KICK_FLIGHT = (0.02, 0.36), (0.0, 0.86)
+_KICK_HOP, _KICK_CARRY = (0.02, 0.36), 0.6
 
 
 def step_along(track: Track, act: Act, way: Footwork, lead: float, period: float, room: float) -> None:
@@ -32,14 +34,22 @@ def step_along(track: Track, act: Act, way: Footwork, lead: float, period: float
         turned = -sign * np.deg2rad(way.turn_deg) * (room > 0)
         if way.hop and (ahead or turned):
             track.shift(
-                start, 0.9 * period, ahead, 0.0, turned, first=1 - acting, windows=(_KICK_HOP, _KICK_FLIGHT), pivot=bool(turned), carry=0.6
+                start,
+                0.9 * period,
+                ahead,
+                0.0,
+                turned,
+                first=1 - acting,
+                windows=(_KICK_HOP, (0.0, _KICK_CARRY)),
+                pivot=bool(turned),
+                carry=0.6,
             )
         elif ahead or aside or turned or way.lift > _STEPS_IN_PLACE:
             if not way.aside and way.turn_deg == 0.0 and way.approach == 0.0:
                 ahead *= 1.0 if n % 2 == 0 else -1.0
             track.shift(start, 0.92 * period, ahead, aside, turned, first=0 if aside > 0 or n % 2 else 1, height=way.lift * leg)
     if way.approach * room:
-        track.shift(first + act.count * period + 0.02 * lead, 0.9 * lead, -way.approach * room * leg, 0.0, first=acting)
+        track.shift(first + act.count * period + 0.02 * lead, 0.9 * lead, -_STEP_BACK * way.approach * room * leg, 0.0, first=acting)
     if way.bounce:
         _bounce(track, act, way)
 

@@ -1,15 +1,20 @@
 """Bodies that live, bear on hands and knees, touch each other and stay within their joints; and the checks that would see it otherwise."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from stickgen_core.curation.config import ScoresConfig
 from stickgen_core.curation.scores import AT_LIMIT, score_clips
 from stickgen_core.skeleton.body import JOINT, JOINT_COUNT
+from stickgen_core.sources.actions import load_actions
+from stickgen_core.sources.synthetic.axes import moving_frame
 from stickgen_core.sources.synthetic.checks import burst, faults, limb_excess, planes_of, still_share, trunks_apart
 from stickgen_core.sources.synthetic.life import wander
 from stickgen_core.sources.synthetic.limbs import spread_down
-from tests.core.synthetic.synthetic_clips import SCENES, made, performed, speeds
+from stickgen_core.sources.synthetic.stage import play
+from tests.core.synthetic.synthetic_clips import MOVES, SCENES, made, performed, speeds
 
 WRISTS = [JOINT["left_wrist"], JOINT["right_wrist"]]
 
@@ -62,6 +67,44 @@ def test_a_crawler_bears_on_hands_and_shins_that_stay():
             still.append(np.median(v[:, joint][low[1:] & low[:-1]]))
         assert not faults(played.joints, played.planted, SCENES.fps)
     assert max(still) < 0.01
+
+
+def gone(kind: str, move: str, **fixed: object) -> tuple[float, float]:
+    """Metres that the pelvis goes over the ground at most, and from the first to the last frame, while one act is performed alone."""
+    played = performed(kind, move, **fixed)[1]
+    assert not faults(played.joints, played.planted, SCENES.fps)
+    way = played.joints[:, 0, 0][:, [0, 2]] - played.joints[0, 0, 0, [0, 2]]
+    return float(np.linalg.norm(way, axis=1).max()), float(np.linalg.norm(way[-1]))
+
+
+def test_strikers_step_in_and_dancers_go_and_come_back():
+    for move in ("punch", "kick"):
+        farthest, _ = gone("gesture", move, count=2, tempo="normal")
+        assert farthest > 0.5, move
+    farthest, last = gone("gesture", "dance_sway", count=4, tempo="normal")
+    assert farthest > 0.4 > last
+    assert gone("gesture", "clap", count=2)[0] < 0.2
+
+
+def test_a_kick_snaps_out_and_back_from_a_lifted_knee():
+    scene, played = performed("gesture", "kick", side="right", count=1, tempo="normal")
+    body = moving_frame(played.joints[:, 0])
+    top = int(body[:, JOINT["right_foot"], 2].argmax())
+    reach = np.linalg.norm(body[:, JOINT["right_ankle"]] - body[:, JOINT["right_hip"]], axis=-1)
+    v = speeds(body)[:, JOINT["right_foot"]]
+    assert reach[top - 12 : top].min() < 0.75 * reach[top]
+    # Still for a moment where it is farthest, fast on the way there and on the way back.
+    assert v[top] < 0.5 * min(v[top - 8 : top].max(), v[top : top + 8].max())
+
+
+def test_footwork_is_short_beside_others_and_none_over_a_gait():
+    scene, _ = performed("gesture", "punch", count=2, tempo="normal")
+    alone, other = scene.people[0], replace(scene.people[0], place=(3.0, 0.0, 0.0))
+    ways = []
+    for people in ((alone,), (alone, other)):
+        joints = play(replace(scene, people=people), MOVES, SCENES, np.random.default_rng(0), load_actions().ids).joints
+        ways.append(float(np.linalg.norm(joints[:, 0, 0] - joints[0, 0, 0], axis=-1).max()))
+    assert ways[1] < 0.6 * ways[0]
 
 
 def test_people_who_hug_touch_the_other_s_back_and_are_not_in_each_other():

@@ -1,5 +1,6 @@
 """Every claim of every caption against the joints; and what the prover says when a caption, an order or a side is a lie."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -26,13 +27,19 @@ def test_what_captions_say_is_measured_in_the_motion():
     assert not proof.lies
     for claim in ("side", "count", "tempo", "order", "toward", "steps", "while", "together", "camera"):
         assert proof.measured[claim] > 5, claim
-    assert sum(proof.measured.values()) > 4 * sum(proof.unmeasured.values())
+    assert sum(proof.measured.values()) > 20 * sum(proof.unmeasured.values())
 
 
 @pytest.mark.slow
-def test_what_captions_say_holds_on_ten_thousand_clips():
-    proof = proved(*(SOURCE.clip(i) for i in range(10_000)))
-    assert not proof.lies and proof.captions > 25_000
+@pytest.mark.parametrize("shard", range(10))
+def test_what_captions_say_holds_on_ten_thousand_clips(shard, record_property):
+    """Ten shards of a thousand; what was measured goes into the report of the run."""
+    proof = proved(*(SOURCE.clip(i) for i in range(1000 * shard, 1000 * (shard + 1))))
+    record_property("measured", json.dumps(proof.measured))
+    record_property("unmeasured", json.dumps(proof.unmeasured))
+    record_property("captions", proof.captions)
+    assert not proof.lies and proof.captions > 2_500
+    assert sum(proof.measured.values()) > 25 * sum(proof.unmeasured.values())
 
 
 def sequences(count: int) -> list[Recording]:
@@ -74,6 +81,33 @@ def test_a_false_word_is_a_lie():
     )
     text = replace(clip.texts[0], text=clip.texts[0].text.replace(" slowly", " quickly"))
     assert any("tempo" in line for line in proved(replace(clip, texts=(text,))).lies)
+
+
+def lies_of(clip: Recording, old: str, new: str) -> list[str]:
+    text = replace(clip.texts[0], text=clip.texts[0].text.replace(old, new))
+    assert text != clip.texts[0]
+    return proved(replace(clip, texts=(text,))).lies
+
+
+def test_a_false_speed_of_a_single_stroke_is_a_lie():
+    seen = 0
+    for clip in map(made, range(250)):
+        act = clip.extra["people"][0]["acts"][0]
+        if clip.extra["kind"] != "single" or act["kind"] != "gesture" or act.get("count") != 1 or act["tempo"] == "normal":
+            continue
+        said, other = SOURCE.words.tempo[act["tempo"]], {"slow": "hastily", "fast": "slowly"}[act["tempo"]]
+        word = next((w for w in sorted(said, key=len, reverse=True) if w in clip.texts[0].text), None)
+        if word and proved(replace(clip, texts=clip.texts[:1])).measured["tempo"]:
+            seen += 1
+            assert any("tempo" in line for line in lies_of(clip, word, other)), clip.texts[0].text
+    assert seen >= 3
+
+
+def test_a_false_count_over_a_gait_or_a_seat_is_a_lie():
+    clips = [c for c in map(made, range(400)) if c.extra["kind"] == "overlap" and " twice" in c.texts[0].text]
+    clips = [c for c in clips if proved(replace(c, texts=c.texts[:1])).measured["count"]]
+    assert len(clips) >= 2
+    assert all(any("count" in line for line in lies_of(c, " twice", " four times")) for c in clips)
 
 
 def test_hands_that_do_not_meet_shake_no_hands():

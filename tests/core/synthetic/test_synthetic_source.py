@@ -5,10 +5,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from stickgen_core.records.seeds import generator
 from stickgen_core.sources.actions import load_actions
 from stickgen_core.sources.synthetic import SyntheticReader
+from stickgen_core.sources.synthetic.acts import Act
 from stickgen_core.sources.synthetic.checks import bone_lengths, faults, stance_slide
-from stickgen_core.sources.synthetic.scene import moves_of
+from stickgen_core.sources.synthetic.company import TOGETHER, pair
+from stickgen_core.sources.synthetic.compose import matching_rule
+from stickgen_core.sources.synthetic.drawing import Drawer
+from stickgen_core.sources.synthetic.scene import Person, Scene, moves_of
+from stickgen_core.sources.synthetic.stage import play
+from stickgen_core.sources.synthetic.truth import untrue
 from tests.core.synthetic.synthetic_clips import SOURCE, made, reader
 
 
@@ -106,6 +113,37 @@ def test_held_out_compositions_are_the_test_split_and_twins_share_an_origin(clip
         assert a.joints.shape != b.joints.shape or not np.allclose(a.joints, b.joints)
     for clip in clips:
         assert (clip.official_split == "test") == (clip.extra["split_hint"] == "compositional")
+
+
+def test_no_composition_that_is_held_out_is_left_in_training(clips):
+    """What falls under a rule is test, by chance or as a pair; of everything else only the twins of such pairs are."""
+    for clip in (made(i) for i in range(250)):
+        people = tuple(Person((0.0, 0.0, 0.0), tuple(Act(**act) for act in person["acts"])) for person in clip.extra["people"])
+        under = matching_rule(Scene(clip.extra["kind"], people, 1.0), SOURCE.config) >= 0
+        assert (clip.official_split == "test") == (under or "minimal_twin" in clip.extra)
+
+
+def test_every_way_of_moving_that_was_asked_for_is_a_move():
+    going = "walk run sprint jog skip limp tiptoe march crawl walk_backward sidestep turn"
+    standing = "wave clap point punch kick throw catch swing jump squat lunge bow stretch_up look_around drink phone read type stand"
+    moves = SOURCE.moves
+    assert set(going.split()) <= set(moves.gaits) and {"circle_left", "left"} <= set(moves.gaits["walk"].paths)
+    assert set(standing.split()) <= set(moves.gestures) and sum(name.startswith("dance") for name in moves.gestures) >= 3
+    assert {"sit", "kneel", "lie_back", "lie_front"} <= set(moves.postures)
+    assert {"left", "right", "both"} == set(moves.gestures["wave"].sides)
+
+
+@pytest.mark.parametrize("script", [*TOGETHER, "mirror"])
+def test_what_two_people_do_together_can_be_drawn_and_is_true(script):
+    held = 0
+    for seed in range(6):
+        rng = generator(seed, "company", script)
+        scene = pair(Drawer(rng, SOURCE.moves, SOURCE.config, (2.0, 6.0)), script)
+        played = play(scene, SOURCE.moves, SOURCE.config, rng, SOURCE.ids)
+        wrong = faults(played.joints, played.planted, SOURCE.config.fps) or untrue(scene, played.joints, SOURCE.moves, SOURCE.config.fps)
+        assert played.joints.shape[1] == 2
+        held += not wrong
+    assert held >= 4
 
 
 def test_labels_cover_the_clip_and_texts_are_captions(clips):
