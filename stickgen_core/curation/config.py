@@ -58,7 +58,7 @@ class ScoresConfig(Section):
     contact_height_m: PositiveFloat = 0.05
     camera_shake: PositiveFloat = 0.03
     min_track_frames: PositiveInt = 5
-    chunk_frames: PositiveInt = 5000
+    chunk_frames: PositiveInt = 2500
     decimals: PositiveInt = 4
     weights: dict[Literal["smoothness", "liveliness", "limbs", "physics", "feet", "completeness"], PositiveFloat] = {
         "smoothness": 0.25, "liveliness": 0.15, "limbs": 0.2, "physics": 0.2, "feet": 0.1, "completeness": 0.1,

@@ -26,16 +26,26 @@ def mass_points() -> np.ndarray:
     return weights / weights.sum()
 
 
-def square_sum(vectors: np.ndarray) -> np.ndarray:
-    """[3, ...] -> [...]: squared length of coordinate-first vectors."""
-    return vectors[0] ** 2 + vectors[1] ** 2 + vectors[2] ** 2
+def square_sum(vectors: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+    """[3, ...] -> [...]: squared length of coordinate-first vectors; the vectors themselves are used up."""
+    np.square(vectors, out=vectors)
+    found = np.add(vectors[0], vectors[1], out=out)
+    found += vectors[2]
+    return found
+
+
+def only(values: np.ndarray, inside: np.ndarray, tracks: Tracks) -> np.ndarray:
+    """[n, J], zero where it is not inside [n] bool or the joint is not known: the values themselves, changed."""
+    values[~inside] = 0.0
+    if not tracks.measured.all():
+        values[~tracks.measured[tracks.owner[: len(values)]]] = 0.0
+    return values
 
 
 def steps(tracks: Tracks) -> np.ndarray:
     """[N − 1, 22]: metres each known joint moves to the next frame; zero across tracks and for joints that are not known."""
-    length = np.sqrt(square_sum(tracks.planes[:, 1:] - tracks.planes[:, :-1]))
-    known = tracks.measured[tracks.owner[:-1]]
-    return np.where(tracks.pairs(1)[:, None] & known, length, 0.0)
+    length = square_sum(tracks.planes[:, 1:] - tracks.planes[:, :-1])
+    return only(np.sqrt(length, out=length), tracks.pairs(1), tracks)
 
 
 def mean_step(tracks: Tracks, step: np.ndarray) -> np.ndarray:
@@ -54,8 +64,8 @@ def jitter(tracks: Tracks, step: np.ndarray, config: ScoresConfig) -> np.ndarray
     if not fourth.size:
         return np.zeros(tracks.count)
     inside = tracks.pairs(4)
-    known = tracks.measured[tracks.owner[: fourth.shape[1]]]
-    length = np.where(inside[:, None] & known, np.sqrt(square_sum(fourth)), 0.0).sum(1)
+    length = square_sum(fourth)
+    length = only(np.sqrt(length, out=length), inside, tracks).sum(1)
     count = np.maximum(tracks.total(inside.astype(float)), 1) * np.maximum(tracks.measured.sum(1), 1)
     noise = (tracks.total(length) / count) ** 2 * NORMAL_SQUARE_OVER_MEAN * (SECOND_DIFFERENCE_GAIN / FOURTH_DIFFERENCE_GAIN)
     velocity = np.maximum(mean_step(tracks, step), config.jitter_velocity_floor_m_s / config.fps)
@@ -109,8 +119,13 @@ def repetition(tracks: Tracks, config: ScoresConfig, extremes: Sequence[int] = E
     known = tracks.measured[:, list(extremes)]
     farthest = np.zeros((tracks.count, len(extremes)))
     best = np.zeros(tracks.count)
-    for lag in range(1, min(last, points.shape[1] - 1) + 1):
-        square = np.where(tracks.pairs(lag)[:, None], square_sum(points[:, lag:] - points[:, :-lag]), 0.0)
+    frames = points.shape[1]
+    between, square = np.empty_like(points), np.empty(points.shape[1:])
+    for lag in range(1, min(last, frames - 1) + 1):
+        n = frames - lag
+        square_sum(np.subtract(points[:, lag:], points[:, :n], out=between[:, :n]), out=square[:n])
+        square[:n][~tracks.pairs(lag)] = 0.0
+        square[n:] = 0.0
         apart = np.sqrt(tracks.total(square) / np.maximum(tracks.lengths - lag, 1)[:, None])
         if lag >= first:
             moving = (farthest > config.repetition_excursion_m) & known

@@ -72,9 +72,11 @@ class Tracks:
 
     def total(self, values: np.ndarray) -> np.ndarray:
         """[n ≤ N, ...] -> [K, ...]: sums over each track; values of frames past the end of `values` count as zero."""
-        padded = np.zeros((len(self.joints), *values.shape[1:]))
-        padded[: len(values)] = values
-        return np.add.reduceat(padded, self.starts, axis=0)
+        if len(values) < len(self.joints):
+            padded = np.zeros((len(self.joints), *values.shape[1:]))
+            padded[: len(values)] = values
+            values = padded
+        return np.add.reduceat(values, self.starts, axis=0)
 
     def most(self, values: np.ndarray) -> np.ndarray:
         """[n ≤ N] -> [K]: maxima over each track, at least zero."""
