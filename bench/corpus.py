@@ -25,6 +25,8 @@ from stickgen_core.curation.duplicates import near_duplicates
 from stickgen_core.curation.kept import keep_table
 from stickgen_core.curation.measure import SCORE_COLUMNS, measure, measured_key
 from stickgen_core.curation.scores import score_clips
+from stickgen_core.curation.statistics import merge_statistics, write_statistics
+from stickgen_core.errors import StickgenError
 from stickgen_core.records.publish import publish_text
 from stickgen_core.records.seeds import generator
 from stickgen_core.text import TextConfig, embed, encoder_for, ensure_vectors
@@ -34,6 +36,7 @@ SOURCES = {"ntu": 0.34, "amass": 0.12, "humanml3d": 0.12, "babel": 0.1, "beat": 
            "aistpp": 0.03, "recombined": 0.03, "synthetic": 0.03}  # fmt: skip
 STORED, TEXTS_A_CLIP, TEXTS_PER_DISTINCT = 256, 2, 6
 TEXT = TextConfig(encoder="hashing")
+PARTS = ("merge", "pretrain", "sft", "embed", "statistics")
 
 
 def run(quick: bool) -> list[Measure]:
@@ -41,7 +44,7 @@ def run(quick: bool) -> list[Measure]:
     measures: list[Measure] = []
     for count in sizes:
         with tempfile.TemporaryDirectory(prefix="stickgen-bench-") as folder:
-            measures += _chain_measures(Path(folder), count, limited=count == CLIPS)
+            measures += chain_measures(Path(folder), count, limited=count == CLIPS)
     with tempfile.TemporaryDirectory(prefix="stickgen-bench-") as folder:
         measures += _scoring(Path(folder), 500 if quick else 2000)
     return measures
@@ -50,22 +53,23 @@ def run(quick: bool) -> list[Measure]:
 CONFIG = CurationConfig(infeasible="relax")
 
 
-def _chain_measures(root: Path, count: int, limited: bool) -> Iterator[Measure]:
+def chain_measures(root: Path, count: int, limited: bool) -> Iterator[Measure]:
     """Build the inputs here, then let a fresh process do the work, so that its memory is its own."""
     generate(root, count)
     context = multiprocessing.get_context("spawn")
     worker = context.Process(target=_chain, args=(str(root), count))
     worker.start()
     worker.join()
+    if worker.exitcode:
+        raise StickgenError(f"the chain over {count} clips ended with {worker.exitcode}")
     found: dict[str, Any] = json.loads((root / "times.json").read_text())
     size = f"{count // 1000}k"
-    parts = ", ".join(f"{name} {found[name]:.1f}" for name in ("merge", "pretrain", "sft", "embed"))
+    parts = ", ".join(f"{name} {found[name]:.1f}" for name in PARTS)
     yield Measure(f"chain_{size}", found["chain"], "CPU s", parts, at_most=60 if limited else None)
     yield Measure(f"chain_memory_{size}", found["memory_gib"], "GiB", "", at_most=1.5 if limited else None)
     yield Measure(f"no_op_{size}", found["no_op"], "CPU s", "merge, two stages and vectors again, nothing changed", at_most=5)
-    yield Measure(
-        f"one_source_changed_{size}", found["one_source"], "CPU s", f"{found['measured_again']} of {len(SOURCES)} sources measured again"
-    )
+    rows = f"{found['measured_again']} of {len(SOURCES)} sources measured again"
+    yield Measure(f"one_source_changed_{size}", found["one_source"], "CPU s", f"{rows}, which took {found['measuring']:.1f} of it")
     yield Measure(
         f"near_duplicates_{size}", found["near"], "CPU s", f"part of merge; {found['pairs']} pairs found of {found['planted']} planted"
     )
@@ -157,7 +161,9 @@ def _chain(folder: str, count: int) -> None:
         clock.append(time.process_time())
         embed(sft, TEXT, root / "vectors", root / into / "embedded", name="curated/sft_data_embedded")
         clock.append(time.process_time())
-        names = ("merge", "pretrain", "sft", "embed")
+        write_statistics(root / into / "merged.stats.json", merge_statistics(merged, corpora))
+        clock.append(time.process_time())
+        names = PARTS
         return {name: b - a for name, a, b in zip(names, clock, clock[1:], strict=False)} | {"chain": clock[-1] - clock[0]}
 
     found |= once("out")
@@ -173,15 +179,17 @@ def _one_source(root: Path) -> dict[str, float]:
     small = Corpus.open(root / "synthetic")
     rows = np.arange(len(small) - 1)
     changed = small.select(rows, root / "changed", "canonical/synthetic", "bench 2", ledger=[_gone(small)])
-    again = [0]
+    again: set[str] = set()
+    measured_at = [time.process_time()]
 
     def count(label: str, done: int, total: int) -> None:
-        again[0] = max(again[0], int(label.startswith("score")))
+        again.add(label)
+        measured_at[0] = time.process_time()
 
     start = time.process_time()
     corpora = [changed if source == "synthetic" else Corpus.open(root / source) for source in SOURCES]
     merge(corpora, CONFIG, root / "out" / "merged", shards=root / "shards", cache=root / "measured", progress=count)
-    return {"one_source": time.process_time() - start, "measured_again": again[0]}
+    return {"one_source": time.process_time() - start, "measuring": measured_at[0] - start, "measured_again": len(again)}
 
 
 def _gone(corpus: Corpus) -> Any:

@@ -1,6 +1,5 @@
 """Counting a corpus: clips, seconds, people, actions, texts, and what is missing or out of line, per source. From the index alone."""
 
-from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -40,7 +39,8 @@ def _of(table: pa.Table) -> dict[str, Any]:
 
 
 def _histogram(column: pa.ChunkedArray) -> dict[str, int]:
-    return {str(value): count for value, count in sorted(Counter(column.to_pylist()).items())}
+    counted = column.value_counts()
+    return {str(value): count for value, count in sorted(zip(*(counted.field(n).to_pylist() for n in ("values", "counts")), strict=True))}
 
 
 def _missing(table: pa.Table) -> dict[str, int]:

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from stickgen_core.corpus import Corpus
 from stickgen_core.corpus.ledger import by_reason
+from stickgen_core.curation.caps import Classes
 from stickgen_core.curation.captions import describing
 from stickgen_core.curation.measure import SCORE_COLUMNS
 from stickgen_core.records.publish import publish_text
@@ -93,10 +94,10 @@ def histogram(values: np.ndarray, bins: int = BINS, bounds: tuple[float, float] 
 
 def by_source(index: pa.Table, column: str, sources: Iterable[str] | None = None) -> dict[str, dict[str, Any]]:
     """Source -> histogram of a column, all with the same edges: what a plot of distributions shows."""
-    values, source = index[column].to_numpy().astype(float), index["source"].to_numpy(zero_copy_only=False).astype(str)
+    values, source = index[column].to_numpy().astype(float), Classes.of(index["source"])
     known = values[np.isfinite(values)]
     bounds = (float(known.min()), float(known.max())) if len(known) else None
-    return {name: histogram(values[source == name], bounds=bounds) for name in sorted(sources or set(source.tolist()))}
+    return {name: histogram(values[source.rows_of(name)], bounds=bounds) for name in sorted(sources or source.names)}
 
 
 def caption_statistics(corpus: Corpus) -> dict[str, Any]:
