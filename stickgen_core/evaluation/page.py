@@ -42,7 +42,7 @@ def checkpoint_page(report: Mapping[str, Any], figures: Sequence[Any], failures:
         '<div class="plots">',
         interval_plot(content["rows"], "action_accuracy", "Action accuracy (dashed: the commonest action's share)", chance.get("action_accuracy")),
         interval_plot(content["rows"], "r_precision_text_to_motion_3", "R-precision @3", chance["r_precision_text_to_motion_3"]),
-        interval_plot(content["rows"], "kid", "KID to real clips"), interval_plot(content["rows"], "energy_ratio", "Motion energy, x real", 1.0),
+        interval_plot(content["rows"], "kid", "KID to real clips"), interval_plot(content["rows"], "energy_ratio", "Motion energy, x real", 1.0, ratio=True),
         "</div>",
         "<h2>The motion itself</h2>", table(content["rows"], MOTION_COLUMNS, {}),
         "<h2>By test set</h2>", set_table(content["sets"]),
@@ -169,7 +169,7 @@ def provenance(report: Mapping[str, Any]) -> str:
         "evaluator": f"{known['evaluator']} (seed {known['evaluator_seed']}, train split only, own word encoder)",
         "corpus": f"{known['corpus_name']} {known['corpus']}", "text encoder": known["encoder"] or "unknown", "split": known["split"],
         "N": f"{known['n']} judged, {known['reference_n']} real to compare with, {known['train_n']} training clips to borrow from",
-        "seeds": f"{known['seed']}, {known['repetitions']} repetitions", "length": known["length_rule"], "device": known["device"],
+        "seeds": f"{known['seed']}, {repetitions(known['repetitions'])}", "length": known["length_rule"], "device": known["device"],
         "cost on this machine": ", ".join(f"{k} {v}" for k, v in made.get("cost", {}).items()),
         "made": f"{made.get('at', '')} in {made.get('wall_s', '?')} s",
     }  # fmt: skip

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from stickgen_core.evaluation.page import MAIN_COLUMNS, MOTION_COLUMNS
+from stickgen_core.evaluation.page import MAIN_COLUMNS, MOTION_COLUMNS, repetitions
 from stickgen_core.evaluation.plots import number
 from stickgen_core.records.publish import publishing
 
@@ -16,6 +16,8 @@ PLOTTED = (
     ("jerk_ratio", "Jerk, x real"),
 )
 A4_LANDSCAPE_IN = (11.7, 8.3)
+# Of pages that hold plots, in inches and in shares of the panels.
+MARGINS: Mapping[str, Any] = {"w_pad": 0.3, "h_pad": 0.3, "wspace": 0.06, "hspace": 0.08}
 # Lines of nine-point text that fit on a page, and rows of a table.
 LINES, ROWS, WIDTH = 46, 20, 130
 # Columns of a table that stay readable beside each other.
@@ -46,11 +48,16 @@ def _figures(content: Mapping[str, Any], environment: Mapping[str, Any], seeds: 
     yield from _tables("Floor, ceiling and every checkpoint, one evaluator (95 % intervals over items)", content["rows"], main)
     yield from _tables("The motion itself", content["rows"], [(name, title) for name, title, _ in MOTION_COLUMNS])
     yield _plots(content)
-    yield from _curves(content["curves"])
+    yield from _curves({name: content["curves"][name] for name in _in_order(content)})
     yield from _thresholds(content)
     if seeds:
         yield from _text_pages("Several training seeds", _seed_lines(seeds))
     yield from _text_pages("Environment and inputs", _provenance(content, environment))
+
+
+def _in_order(content: Mapping[str, Any]) -> list[str]:
+    """The checkpoints as the tables have them; JSON sorts the keys of everything else."""
+    return [row["name"] for row in content["rows"] if row["name"] in content["reports"]]
 
 
 def _page(title: str) -> tuple[Any, Any]:
@@ -78,7 +85,7 @@ def _summary(content: Mapping[str, Any]) -> list[str]:
     rankings = [f"{name.replace('_', ' ')}: mean Kendall tau {number(m['mean'])}, ranking {'determined' if m['determined'] else 'not determined'}"
                 for name, m in told["measures"].items()]  # fmt: skip
     return [
-        f"Protocol {known['protocol']}: N = {known['n']}, {known['repetitions']} repetitions, split {known['split']}, device {known['device']}.", "",
+        f"Protocol {known['protocol']}: N = {known['n']}, {repetitions(known['repetitions'])}, split {known['split']}, device {known['device']}.", "",
         *(f"Note: {warning}" for warning in content["warnings"]), "",
         f"Chosen checkpoint: {choice['selected']}. {choice['rationale']}", "", "Scores by the documented weights:", *scores, "",
         "Rankings across evaluator seeds:", *(rankings or [told["note"] or "no measure that every evaluator gave"]),
@@ -94,7 +101,7 @@ def _provenance(content: Mapping[str, Any], environment: Mapping[str, Any]) -> l
     return [
         *(f"{key:22} {value}" for key, value in (*flat, *nested)), "",
         *(f"{key:22} {known[key]}" for key in ("evaluator", "corpus_name", "corpus", "encoder", "statistics", "config", "layout", "fps", "length_rule")), "",
-        *(f"report {name:18} {digest}" for name, digest in content["reports"].items()),
+        *(f"report {name:18} {content['reports'][name]}" for name in _in_order(content)),
     ]  # fmt: skip
 
 
@@ -144,8 +151,9 @@ def _table(title: str, cells: list[list[str]], headings: list[str], first: float
 
 def _plots(content: Mapping[str, Any]) -> Any:
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    figure = Figure(figsize=A4_LANDSCAPE_IN, layout="constrained")
+    figure = Figure(figsize=A4_LANDSCAPE_IN, layout=ConstrainedLayoutEngine(**MARGINS))
     for axes, (name, title) in zip(figure.subplots(2, 2).flat, PLOTTED, strict=True):
         rows = [r for r in content["rows"] if r["measures"].get(name, {}).get("value") is not None]
         for place, row in enumerate(reversed(rows)):
@@ -157,6 +165,9 @@ def _plots(content: Mapping[str, Any]) -> Any:
         axes.set_yticks(range(len(rows)), [r["title"][:32] for r in reversed(rows)], fontsize=6)
         if name in content["chance"]:
             axes.axvline(content["chance"][name], color="black", linestyle="--", linewidth=0.8)
+        if name.endswith("_ratio"):
+            axes.set_xscale("symlog", linthresh=1)
+            axes.set_xlim(left=0)
         axes.set_title(title, fontsize=9)
         axes.tick_params(axis="x", labelsize=7)
     return figure
@@ -165,12 +176,13 @@ def _plots(content: Mapping[str, Any]) -> Any:
 def _curves(curves: Mapping[str, Sequence[Mapping[str, float]]]) -> Iterator[Any]:
     """Held-out loss of every checkpoint over its steps, on one page."""
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     drawn = {title: [(r["step"], r["validation_loss"]) for r in rows if "validation_loss" in r] for title, rows in curves.items()}
     drawn = {title: points for title, points in drawn.items() if points}
     if not drawn:
         return
-    figure = Figure(figsize=A4_LANDSCAPE_IN, layout="constrained")
+    figure = Figure(figsize=A4_LANDSCAPE_IN, layout=ConstrainedLayoutEngine(**MARGINS))
     across = min(3, len(drawn))
     panels = figure.subplots(-(-len(drawn) // across), across, squeeze=False)
     for axes in panels.flat[len(drawn) :]:
@@ -185,7 +197,7 @@ def _curves(curves: Mapping[str, Sequence[Mapping[str, float]]]) -> Iterator[Any
 
 
 def _thresholds(content: Mapping[str, Any]) -> Iterator[Any]:
-    names = list(content["thresholds"])
+    names = _in_order(content)
     bars = list(content["thresholds"][names[0]])
     word = {True: "passed", False: "missed", None: "no number"}
     cells = [[name, *(word[content["thresholds"][name][bar]] for bar in bars)] for name in names]

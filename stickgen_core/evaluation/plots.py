@@ -1,5 +1,6 @@
 """Small SVG drawings for reports, written by hand: intervals by row, and curves. Colours come from the page, so they follow its theme."""
 
+import math
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
@@ -7,22 +8,35 @@ from typing import Any
 LEFT, RIGHT, ROW, TOP = 220, 24, 22, 8
 
 
-def interval_plot(rows: Sequence[Mapping[str, Any]], measure: str, title: str, chance: float | None = None) -> str:
-    """One line a row: the value as a dot, the interval as a bar, chance as a dashed line. Rows without the number are left out."""
+# What is a multiple of the real set's spans four orders of magnitude between a still figure and an untrained model.
+LEAST_RATIO = 0.01
+
+
+def interval_plot(rows: Sequence[Mapping[str, Any]], measure: str, title: str, chance: float | None = None, ratio: bool = False) -> str:
+    """One line a row: the value as a dot, the interval as a bar, chance as a dashed line. Rows without the number are left out.
+
+    ratio   on a logarithmic axis, where everything up to a hundredth stands at its left end
+    """
     found = [
         (row["title"], row["measures"][measure], row["kind"]) for row in rows if row["measures"].get(measure, {}).get("value") is not None
     ]
     if not found:
         return ""
     edges = [v for _, m, _ in found for v in (m["value"], m["low"], m["high"]) if v is not None] + ([chance] if chance is not None else [])
-    low, high = min(0.0, *edges), max(*edges, 1e-9)
+    low, high = (LEAST_RATIO, max(*edges, 10.0)) if ratio else (min(0.0, *edges), max(*edges, 1e-9))
     width, height = 640, TOP + ROW * len(found) + 26
 
-    def x(value: float) -> float:
-        return LEFT + (value - low) / (high - low) * (width - LEFT - RIGHT)
+    def share(value: float) -> float:
+        if ratio:
+            return math.log(max(value, low) / low) / math.log(high / low)
+        return (value - low) / (high - low)
 
+    def x(value: float) -> float:
+        return LEFT + share(value) * (width - LEFT - RIGHT)
+
+    powers = [10.0**power for power in range(-2, 7) if 10.0**power <= high]
     parts = [f'<line class="axis" x1="{x(low):.1f}" y1="{height - 22}" x2="{x(high):.1f}" y2="{height - 22}"/>']
-    for tick in (low, (low + high) / 2, high):
+    for tick in powers if ratio else (low, (low + high) / 2, high):
         parts.append(f'<text x="{x(tick):.1f}" y="{height - 6}" text-anchor="middle">{number(tick)}</text>')
     if chance is not None:
         parts.append(f'<line class="chance" x1="{x(chance):.1f}" y1="{TOP}" x2="{x(chance):.1f}" y2="{height - 22}"/>')

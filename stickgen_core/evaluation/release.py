@@ -127,7 +127,7 @@ def release_page(content: Mapping[str, Any], digest: str, links: Mapping[str, st
         "<h2>Floor, ceiling and every checkpoint</h2>", table(content["rows"], MAIN_COLUMNS, chance),
         '<div class="plots">', interval_plot(content["rows"], "action_accuracy", "Action accuracy (dashed: commonest action)", chance.get("action_accuracy")),
         interval_plot(content["rows"], "r_precision_text_to_motion_3", "R-precision @3 (dashed: chance)", chance["r_precision_text_to_motion_3"]),
-        interval_plot(content["rows"], "kid", "KID to real clips"), interval_plot(content["rows"], "jerk_ratio", "Jerk, x real", 1.0), "</div>",
+        interval_plot(content["rows"], "kid", "KID to real clips"), interval_plot(content["rows"], "jerk_ratio", "Jerk, x real", 1.0, ratio=True), "</div>",
         "<h2>The motion itself</h2>", table(content["rows"], MOTION_COLUMNS, {}),
         "<h2>Documented thresholds</h2>", _threshold_grid(content["thresholds"]),
         "<h2>Learning</h2>", '<div class="plots">', *(curve_plot(rows, "step", (title,), f"{title}: held-out loss") for title, rows in curves.items()), "</div>",
@@ -143,7 +143,7 @@ def release_page(content: Mapping[str, Any], digest: str, links: Mapping[str, st
         f'<div class="box"><dl><dt>release</dt><dd>{digest}</dd><dt>evaluator</dt><dd>{known["evaluator"]}</dd><dt>corpus</dt><dd>'
         f"{escape(known['corpus_name'])} {known['corpus']}</dd><dt>text encoder</dt><dd>{escape(known['encoder'])}</dd>"
         f"<dt>N</dt><dd>{known['n']} judged, {known['reference_n']} real to compare with</dd>"
-        f"<dt>seeds</dt><dd>{known['seed']}, {known['repetitions']} repetitions</dd><dt>device</dt><dd>{escape(known['device'])}</dd>"
+        f"<dt>seeds</dt><dd>{known['seed']}, {repetitions(known['repetitions'])}</dd><dt>device</dt><dd>{escape(known['device'])}</dd>"
         + "".join(f"<dt>{escape(n)}</dt><dd>{d}</dd>" for n, d in content["reports"].items()) + "</dl></div>",
     ]  # fmt: skip
     return document("StickGen-Bench", parts)
