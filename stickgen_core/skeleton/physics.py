@@ -44,6 +44,8 @@ def physics_where_present(motion: np.ndarray, present: np.ndarray, fps: float, l
 def _combine(points: Any, weights: np.ndarray) -> Any:
     """[..., P, 2] and [P] -> [..., 2] in the points' own library, dtype and device."""
     if isinstance(points, np.ndarray):
+        if np.count_nonzero(weights) == 1 and weights.sum() == 1:
+            return points[..., int(weights.argmax()), :] + 0.0  # the same as the sum, whose zeros have no sign
         return np.einsum("...pc,p->...c", points, weights.astype(points.dtype))
     return (points * points.new_tensor(weights.tolist())[:, None]).sum(-2)
 

@@ -142,7 +142,7 @@ def stick_points(joints: np.ndarray, layout: StickLayout) -> np.ndarray:
     """The layout's points in space: [..., 22, 3] -> [..., 2S, 3] float64."""
     joints = np.asarray(joints, dtype=np.float64)
     # All points but the head's top are joints: taking them is exact, and faster than a product with many zeros.
-    points = joints[..., layout.joint_indices, :]
+    points = joints.take(layout.joint_indices, axis=-2)
     head, neck = joints[..., JOINT["head"], :], joints[..., JOINT["neck"], :]
     points[..., layout.points.index(HEAD_TOP), :] = (1 + layout.head_top_factor) * head - layout.head_top_factor * neck
     return points

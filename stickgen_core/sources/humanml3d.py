@@ -56,18 +56,21 @@ def origins_listed(raw: Path, paths: Sequence[str]) -> dict[str, str]:
 
 def recover_joints(vectors: np.ndarray, joints: int) -> np.ndarray:
     """[T, 263 | 251] -> [T, J, 3]: headings and root steps summed up, local positions turned back by -theta about +Y."""
-    vectors = vectors[:, : 4 + 3 * (joints - 1)].astype(np.float64)
-    half = np.concatenate([[0.0], np.cumsum(vectors[:-1, 0])])
+    turn, step_x, step_z, height = vectors[:, :4].T.astype(np.float64)
+    # Coordinate after coordinate, so that each sum runs over whole rows.
+    local = vectors[:, 4 : 4 + 3 * (joints - 1)].reshape(len(vectors), joints - 1, 3).transpose(2, 0, 1)
+    x, y, z = np.ascontiguousarray(local, np.float64)
+    half = np.concatenate([[0.0], np.cumsum(turn[:-1])])
     cosine, sine = np.cos(2 * half), np.sin(2 * half)
-    step = np.concatenate([np.zeros((1, 2)), vectors[:-1, 1:3]])
-    root_x = np.cumsum(step[:, 0] * cosine - step[:, 1] * sine)
-    root_z = np.cumsum(step[:, 0] * sine + step[:, 1] * cosine)
-    local = vectors[:, 4:].reshape(len(vectors), joints - 1, 3)
+    step_x, step_z = np.concatenate([[0.0], step_x[:-1]]), np.concatenate([[0.0], step_z[:-1]])
+    root_x = np.cumsum(step_x * cosine - step_z * sine)
+    root_z = np.cumsum(step_x * sine + step_z * cosine)
     placed = np.empty((len(vectors), joints, 3))
-    placed[:, 0] = np.stack([root_x, vectors[:, 3], root_z], axis=-1)
-    placed[:, 1:, 0] = local[..., 0] * cosine[:, None] - local[..., 2] * sine[:, None] + root_x[:, None]
-    placed[:, 1:, 1] = local[..., 1]
-    placed[:, 1:, 2] = local[..., 0] * sine[:, None] + local[..., 2] * cosine[:, None] + root_z[:, None]
+    placed[:, 0, 0], placed[:, 0, 1], placed[:, 0, 2] = root_x, height, root_z
+    cosine, sine = cosine[:, None], sine[:, None]
+    placed[:, 1:, 0] = x * cosine - z * sine + root_x[:, None]
+    placed[:, 1:, 1] = y
+    placed[:, 1:, 2] = x * sine + z * cosine + root_z[:, None]
     return placed
 
 
