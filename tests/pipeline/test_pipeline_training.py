@@ -83,3 +83,27 @@ def test_a_run_is_priced_before_its_corpus_is_there(tmp_path, monkeypatch, capsy
     (known,) = json.loads(told.out)["runs"]
     assert known["hours"] > 0 and known["money"] == pytest.approx(known["hours"]) and known["activations_mb"] > 0
     assert "cost.budget is 0; raise it or train fewer steps" in told.err
+
+
+def test_the_registry_and_two_configurations_are_asked_from_the_command_line(tmp_path, monkeypatch, capsys):
+    from stickgen_core.records.model_registry import ModelRegistry
+
+    file = tmp_path / "models.json"
+    monkeypatch.setenv("STICKGEN_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("STICKGEN_REGISTRY", str(file))
+    for run, task, loss, config in (("a1", "small_sft", 0.5, "abc123de99"), ("a2", "small_sft", 0.3, "ffff123400"), ("a3", "large_sft", 0.1, "abc123de99")):  # fmt: skip
+        made = {"run_id": run, "task": task, "config_hash": config, "checkpoint_path": f"{run}.pth", "metrics": {"val_loss": loss}}
+        ModelRegistry(file).register(made | {"timestamp": "2026-01-01T00:00:00", "metadata": {}})
+
+    def asked(*words: str, code: int = 0) -> str:
+        assert main(["--profile", "test", *words]) == code
+        return capsys.readouterr().out
+
+    assert "a2.pth" in (best := asked("registry", "best", "--task", "small_sft")) and "a1.pth" not in best
+    found = asked("registry", "find", "abc123de")
+    assert "a1.pth" in found and "a3.pth" in found and "a2.pth" not in found
+    asked("registry", "export", str(tmp_path / "models.csv"))
+    assert (tmp_path / "models.csv").read_text().count("\n") == 4
+    differs = asked("config", "diff", "small_sft", "small_lora", code=1)  # like diff: 1 where something differs
+    assert "lora.enabled" in differs and "model.d_model" not in differs
+    assert asked("config", "hash", "small_sft").strip() == run_of(settings_in(tmp_path), "small", "sft").hash
