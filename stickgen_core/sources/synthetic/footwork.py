@@ -47,7 +47,9 @@ def step_along(track: Track, act: Act, way: Footwork, lead: float, period: float
         elif ahead or aside or turned or way.lift > _STEPS_IN_PLACE:
             if not way.aside and way.turn_deg == 0.0 and way.approach == 0.0:
                 ahead *= 1.0 if n % 2 == 0 else -1.0
-            track.shift(start, 0.92 * period, ahead, aside, turned, first=0 if aside > 0 or n % 2 else 1, height=way.lift * leg)
+            track.shift(
+                start, 0.92 * period, ahead, aside, turned, first=0 if aside > 0 or n % 2 else 1, height=way.lift * (0.4 + 0.6 * room) * leg
+            )
     if way.approach * room:
         track.shift(first + act.count * period + 0.02 * lead, 0.9 * lead, -_STEP_BACK * way.approach * room * leg, 0.0, first=acting)
     if way.bounce:
