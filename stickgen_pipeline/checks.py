@@ -1,21 +1,46 @@
 """Gates that several stages share: the store is whole, the counts add up, no recording sits in two splits."""
 
 from collections import defaultdict
+from functools import partial
 from pathlib import Path
 
+from stickgen_core.corpus.read_back import ReadBack, stamps
 from stickgen_core.corpus.repair import shards_of
 from stickgen_core.corpus.shards import OpenShard
 from stickgen_core.corpus.store import Corpus
+from stickgen_core.corpus.verify import verify_folder
 from stickgen_core.errors import StickgenError
 from stickgen_core.records.manifest import Manifest
+from stickgen_core.settings import Settings
 from stickgen_pipeline.steps import Check, Verdict
 
+READ_BACK = ".steps/read_back"  # among the receipts: losing it costs a second reading
 
-def store_is_whole(manifest: Manifest, folder: Path, fresh: bool) -> Verdict:
-    """A new artefact is read back digest by digest; one that is reused must be there with its shards."""
-    problems = Corpus.open(folder).verify() if fresh else _missing_shards(folder)
-    measured = {"problems": len(problems), "limit": 0, "read_back": fresh}
-    return Verdict(not problems, problems[0] if problems else "every digest holds" if fresh else "every shard is there", measured)
+
+def store_is_whole(settings: Settings) -> Check:
+    """The gate of a profile's corpora; what it has read is remembered in the machine's own state, never in an artefact."""
+    return Check(
+        "store_is_whole", "Every shard, row and digest of the corpus holds.", partial(_store_is_whole, settings.places.data / READ_BACK)
+    )
+
+
+def _store_is_whole(memory: Path, manifest: Manifest, folder: Path, fresh: bool) -> Verdict:
+    """A new artefact is read back digest by digest, but for clips that were and whose shards are unchanged; a reused one must be there."""
+    if not fresh:
+        problems = _missing_shards(folder)
+        return Verdict(
+            not problems, problems[0] if problems else "every shard is there", {"problems": len(problems), "limit": 0, "read_back": 0}
+        )
+    seen, now, index = ReadBack(memory), stamps(shards_of(folder)), Corpus.open(folder).index
+    whole = seen.unchanged(now)
+    known = seen.known(index, whole)
+    problems = verify_folder(folder, whole, known)
+    if not problems:
+        seen.note(manifest.name, index, now)
+    read = len(known) - int(known.sum())
+    measured = {"problems": len(problems), "limit": 0, "read_back": read, "known_from_before": len(known) - read}
+    text = f"every digest holds ({read} clips read, {len(known) - read} as they were when they were read)"
+    return Verdict(not problems, problems[0] if problems else text, measured)
 
 
 def _missing_shards(folder: Path) -> list[str]:
@@ -51,6 +76,5 @@ def no_leak(manifest: Manifest, folder: Path, fresh: bool) -> Verdict:
     return Verdict(not leaks, text, {"leaks": len(leaks), "limit": 0, "origins": len(splits)})
 
 
-STORE_IS_WHOLE = Check("store_is_whole", "Every shard, row and digest of the corpus holds.", store_is_whole)
 COUNTS_ADD_UP = Check("counts_add_up", "Kept plus dropped is what was read; every drop has its reason in the ledger.", counts_add_up)
 NO_LEAK = Check("no_leak", "No recording has clips in two splits.", no_leak)

@@ -10,7 +10,7 @@ from stickgen_core.records.manifest import Manifest, read_manifest
 from stickgen_core.settings import Settings
 from stickgen_core.sources.readers import reader_for
 from stickgen_core.sources.registry import SourceSpec
-from stickgen_pipeline.checks import COUNTS_ADD_UP, STORE_IS_WHOLE
+from stickgen_pipeline.checks import COUNTS_ADD_UP, store_is_whole
 from stickgen_pipeline.inventory import state_of
 from stickgen_pipeline.recipes import recipe
 from stickgen_pipeline.steps import Check, Step, Verdict, Work
@@ -33,7 +33,7 @@ def _canonical_step(spec: SourceSpec, settings: Settings) -> Step:
         parents=tuple(f"raw/{name}" for name in (spec.name, *spec.needs)),
         kept="canonical",
         checks=(
-            STORE_IS_WHOLE,
+            store_is_whole(settings),
             COUNTS_ADD_UP,
             Check("has_clips", "The data set gave clips.", partial(_has_clips, spec, settings), stops=False),
         ),

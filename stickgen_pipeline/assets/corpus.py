@@ -14,7 +14,7 @@ from stickgen_core.records.digests import digest_file
 from stickgen_core.records.manifest import FileRecord, Manifest, write_manifest
 from stickgen_core.settings import Settings
 from stickgen_pipeline.assets.statistics import SPLIT_STAGES, statistics_steps
-from stickgen_pipeline.checks import COUNTS_ADD_UP, STORE_IS_WHOLE
+from stickgen_pipeline.checks import COUNTS_ADD_UP, store_is_whole
 from stickgen_pipeline.recipes import recipe
 from stickgen_pipeline.steps import Check, Step, Verdict, Work
 from stickgen_pipeline.tables import drops, markdown, overview, picture
@@ -42,7 +42,7 @@ def _merged(settings: Settings) -> Step:
         parents=tuple(f"canonical/{name}" for name in names),
         kept="merged",
         checks=(
-            STORE_IS_WHOLE,
+            store_is_whole(settings),
             COUNTS_ADD_UP,
             Check(
                 "nothing_leaks", "No performance, motion or near copy of one is on both sides of a split.", partial(_nothing_leaks, config)
@@ -105,7 +105,7 @@ def _curated(stage: str, settings: Settings) -> Step:
         parents=("corpus/merged",),
         kept=f"curated_{stage}",
         checks=(
-            STORE_IS_WHOLE,
+            store_is_whole(settings),
             COUNTS_ADD_UP,
             Check("has_every_split", "Clips are left in train, val and test.", _has_every_split),
             Check("caps_as_asked", "No cap was relaxed.", _caps_as_asked, stops=False),
@@ -157,9 +157,9 @@ def _balance(manifest: Manifest) -> dict[str, str]:
 def _show_curated(manifest: Manifest, folder: Path) -> dict[str, str]:
     """Tables, and the waterfall as a table and a chart."""
     steps = manifest.notes["waterfall"]
-    columns = tuple(steps[0]) if steps else ("rule",)
+    columns = ("reason", "dropped", "left", "limit")
     chart = picture("waterfall", waterfall({manifest.name: steps}))
-    return {**overview(folder), **_splits(folder), "waterfall": markdown(columns, [tuple(step.values()) for step in steps]),
+    return {**overview(folder), **_splits(folder), "waterfall": markdown(columns, [tuple(step[name] for name in columns) for step in steps]),
             "waterfall chart": chart, **drops(folder)}  # fmt: skip
 
 

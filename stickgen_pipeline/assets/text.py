@@ -6,7 +6,7 @@ from stickgen_core.corpus import Corpus
 from stickgen_core.records.manifest import Manifest
 from stickgen_core.settings import Settings
 from stickgen_pipeline.assets.corpus import SPLIT_STAGES
-from stickgen_pipeline.checks import COUNTS_ADD_UP, NO_LEAK, STORE_IS_WHOLE
+from stickgen_pipeline.checks import COUNTS_ADD_UP, NO_LEAK, store_is_whole
 from stickgen_pipeline.recipes import recipe
 from stickgen_pipeline.steps import Step, Work
 from stickgen_pipeline.tables import markdown, overview
@@ -26,7 +26,7 @@ def _embedded(stage: str, settings: Settings) -> Step:
         make=partial(_make, stage, settings),
         parents=(f"corpus/curated_{stage}",),
         kept=f"embedded_{stage}",
-        checks=(STORE_IS_WHOLE, COUNTS_ADD_UP, NO_LEAK),
+        checks=(store_is_whole(settings), COUNTS_ADD_UP, NO_LEAK),
         show=lambda manifest, folder: {**overview(folder), "encoder": _encoder(manifest)},
         facts={"encoder": settings.config.text.encoder},
         kinds=frozenset({"arrow"}),

@@ -4,8 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from stickgen_core.corpus import Corpus
 from stickgen_core.corpus.repair import DAMAGED, set_damaged_aside, shards_of
 from stickgen_core.corpus.verify import verify_folder
+from stickgen_core.records.manifest import read_manifest
+from stickgen_pipeline.checks import store_is_whole
 
 
 def corpora(root) -> list[Path]:
@@ -53,6 +56,23 @@ def test_a_shard_that_was_cut_off_holds_everything_back_in_one_line(root):
     shard.write_bytes(shard.read_bytes()[:1000])
     blocked = root.build(only=("raw/", "canonical/synthetic"))["canonical/synthetic"].blocked_by
     assert len(blocked) == 1 and "\n" not in blocked[0] and str(shard) in blocked[0] and "--repair" in blocked[0]
+
+
+def test_a_gate_reads_a_clip_once_and_again_when_its_file_was_touched(root):
+    """The inodes of a copied root are new: nothing of it has been read yet on this machine."""
+    ask = store_is_whole(root.settings()).test
+
+    def gate(name):
+        verdict = ask(read_manifest(root.folder / name), root.folder / name, True)
+        return verdict.passed, verdict.measured["read_back"], verdict.measured["known_from_before"]
+
+    clips = len(Corpus.open(root.folder / "merged_all"))
+    assert [gate("merged_all"), gate("merged_all")] == [(True, clips, 0), (True, 0, clips)]
+    assert gate("curated/sft_data")[:2] == gate("curated/sft_data_embedded")[:2] == (True, 0)
+    flip(largest_shard(root))
+    passed, read, _ = gate("merged_all")
+    assert not passed and read > 0
+    assert gate("merged_all")[0] is False
 
 
 @pytest.mark.parametrize("damage", [flip, Path.unlink])

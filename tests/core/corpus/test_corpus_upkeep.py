@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from bench.clips import random_clip
@@ -18,6 +19,8 @@ from stickgen_core.corpus.export_pt import ALL_FIELDS, export_pt
 from stickgen_core.corpus.import_pt import import_pt
 from stickgen_core.corpus.migrate import migrate
 from stickgen_core.corpus.query import query
+from stickgen_core.corpus.read_back import ReadBack, stamps
+from stickgen_core.corpus.repair import shards_of
 from stickgen_core.corpus.rewrite import compact, pack, usage
 from stickgen_core.corpus.statistics import statistics
 from stickgen_core.corpus.upkeep import corpora_below, sweep_pool
@@ -267,3 +270,24 @@ def test_statistics_count_by_source(build, tmp_path):
     assert found["frames"] == sum(s["frames"] for s in found["sources"].values()) == merged.manifest.counts["frames"]
     assert found["sources"]["made"]["missing"] == {"text": 3, "action": 0, "camera": 8} and found["missing"]["q"] == 1
     json.dumps(found, allow_nan=False)
+
+
+def test_a_clip_is_known_while_its_row_and_its_shards_are_as_they_were(build, tmp_path):
+    corpus, memory = build(numbers=range(8)), tmp_path / "memory"
+    shards = shards_of(corpus.folder)
+
+    def known(index):
+        seen = ReadBack(memory)
+        return seen.known(index, seen.unchanged(stamps(shards))).tolist()
+
+    assert known(corpus.index) == [False] * 8
+    ReadBack(memory).note("a/b", corpus.index, stamps(shards))
+    assert known(corpus.index) == [True] * 8 and known(corpus.index.slice(3, 2)) == [True] * 2
+    place = corpus.index.schema.get_field_index("source")
+    other = corpus.index.set_column(place, "source", pa.array(["elsewhere", *corpus.index["source"].to_pylist()[1:]]))
+    assert known(other) == [False] + [True] * 7
+    arrays = next(path for path in shards if path.stem == corpus.index["shard"][0].as_py())
+    os.utime(arrays, ns=(1, 1))
+    assert known(corpus.index) == [False] * 8
+    (memory / "a.b.arrow").write_bytes(b"no record")
+    assert ReadBack(memory).unchanged(stamps(shards)) == set()
