@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from stickgen_core.skeleton.body import JOINT
 if TYPE_CHECKING:
     from scipy.spatial import cKDTree
 
+DESCRIBED = [joint for joint in EXTREMES if joint != JOINT["pelvis"]]
 PROJECTED_TO = 6  # dimensions of the search tree: more prune better and cost more to walk
 ROUNDING = 1e-5  # of the projection, which is in single precision; distances that decide are in double
 SAMPLED = 2000  # descriptions that decide the directions
@@ -51,11 +53,16 @@ def describe(joints: np.ndarray, present: np.ndarray, time_points: int) -> tuple
     frames = np.flatnonzero(present[:, 0])
     if not len(frames):
         frames = np.arange(len(joints))
-    at = frames[np.linspace(0, len(frames) - 1, time_points).round().astype(int)]
-    poses = joints[at, 0].astype(np.float64)
-    centred = poses[:, [j for j in EXTREMES if j != JOINT["pelvis"]]] - poses[:, [JOINT["pelvis"]]]
+    poses = joints[frames[_spread(len(frames), time_points)], 0].astype(np.float64)
+    centred = poses[:, DESCRIBED] - poses[:, [JOINT["pelvis"]]]
     excursion = float(np.sqrt(((centred - centred.mean(0)) ** 2).sum(-1).mean()))
     return centred.astype(np.float32).ravel(), round(excursion, 4)
+
+
+@lru_cache(maxsize=1024)
+def _spread(count: int, time_points: int) -> np.ndarray:
+    """[time_points] evenly spaced positions among `count`."""
+    return np.linspace(0, count - 1, time_points).round().astype(int)
 
 
 def equal_motions(digests: pa.ChunkedArray) -> list[np.ndarray]:

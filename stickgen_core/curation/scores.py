@@ -28,7 +28,8 @@ def score_clips(
 
     A clip is as bad as its worst person, except that one who stands still beside one who moves is no fault.
     """
-    held = None if actions is None else [np.isin(labels, held_ids(config)) for labels in actions]
+    postures = np.array(held_ids(config))
+    held = None if actions is None else [(labels[..., None] == postures).any(-1) for labels in actions]
     tracks = Tracks.of(clips, config.min_track_frames, held)
     count = len(clips)
     found: dict[str, np.ndarray] = {}
@@ -50,7 +51,7 @@ def score_clips(
     else:
         found = {name: np.zeros(count) for name in ("jitter", "explosion_z", "repetition", "limb_deviation", "foot_slide_m_s")}
         found |= {name: np.ones(count) for name in ("static_share", "physics_consistency", "plausible_speed")}
-    found["completeness"] = np.array([np.mean(source != JointSource.ABSENT) for _, _, source in clips])
+    found["completeness"] = np.array([np.count_nonzero(source != JointSource.ABSENT) / len(source) for _, _, source in clips])
     found = {name: np.round(values, config.decimals) for name, values in found.items()}
     found["artefact"] = artefact(found, config)
     found["quality"] = quality(found, config)
