@@ -75,10 +75,12 @@ def challenged(settings: Settings, checkpoint: Path, name: str, *, suites: tuple
     """
     from stickgen_core.evaluation.adversarial import adversarial_report, answers_of, load_suites, run_suite
     from stickgen_core.generation.generator import Generator
+    from stickgen_core.training.devices import chosen_device
 
     config = settings.config
     wanted = config.evaluation.adversarial
-    generator = Generator.from_checkpoint(checkpoint, config.generation, config.text, config.curation.safety)
+    device = chosen_device(config.evaluation.device, "evaluation.device")
+    generator = Generator.from_checkpoint(checkpoint, config.generation, config.text, config.curation.safety, device=device.type)
     answer = answers_of(generator, guidance=config.evaluation.guidance, steps=config.evaluation.steps)
     chosen = load_suites(settings.configs.joinpath(*SUITES), wanted.suites if suites is None else suites)
     results = [

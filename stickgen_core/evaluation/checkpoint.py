@@ -35,6 +35,7 @@ from stickgen_core.records.digests import digest_json
 from stickgen_core.records.publish import publish_text
 from stickgen_core.skeleton.config import SkeletonConfig
 from stickgen_core.skeleton.sticks import layout_of_width
+from stickgen_core.training.devices import chosen_device
 from stickgen_core.training.journal import read_metrics
 
 SCHEMA = "stickgen-report/2"
@@ -97,7 +98,10 @@ def evaluate_checkpoint(
 ) -> EvaluationResult:  # fmt: skip
     """Judge a checkpoint on the held-out split of an embedded corpus; what does not fit together is refused first."""
     started, bench = time.monotonic(), bench or Bench()
-    sampler = Sampler.of(checkpoint, vectors, seed=config.seed, guidance=config.guidance, steps=config.steps, batch=config.batch)
+    device = chosen_device(config.device, "evaluation.device")
+    sampler = Sampler.of(
+        checkpoint, vectors, seed=config.seed, guidance=config.guidance, steps=config.steps, batch=config.batch, device=device
+    )
     checkpoint_fits(sampler, corpus, bench.current)
     for judging in (evaluator, *(bench.panel.judges.values() if bench.panel else ())):
         evaluator_fits(judging, corpus, sampler.statistics.width)
@@ -174,7 +178,7 @@ def _provenance(
         "artefact_rules": config_hash(bench.scores), "safety_rules": config_hash(bench.safety), "protocol": config.protocol,
         "protocol_departures": departures(bench.protocol, config) if bench.protocol else [], "split": config.split, "n": len(items),
         "repetitions": config.repetitions, "seed": config.seed, "reference_n": len(judge.reference), "train_n": len(train),
-        "length_rule": "the real clip's length is given", "device": "cpu", "layout": layout_of_width(sampler.statistics.width).name,
+        "length_rule": "the real clip's length is given", "device": sampler.device.type, "layout": layout_of_width(sampler.statistics.width).name,
         "fps": sampler.statistics.fps,
     }  # fmt: skip
 

@@ -139,6 +139,7 @@ class EvaluationConfig(Section):
     protocol            file of configs/eval/protocols that fixes sizes, repetitions and splits
     seed                names every draw: which clips, which captions, which noise
     guidance, steps     how the sampler runs while it is judged; 0 takes the checkpoint's own setting
+    device              auto | cpu | cuda | mps: where models sample; noise is drawn alike everywhere, the judge measures on the CPU
     multimodal_prompts, multimodal_repeats, multimodal_pairs    100 x 30 x 10 in the literature
     untrained_samples   samples of the untrained and null-text rows; 0 leaves the rows out
     players             generated clips shown as playable figures
@@ -167,6 +168,7 @@ class EvaluationConfig(Section):
     guidance: float = Field(default=0.0, ge=0)
     steps: int = Field(default=0, ge=0)
     batch: PositiveInt = 64
+    device: Literal["auto", "cpu", "cuda", "mps"] = "cpu"
     players: int = Field(default=8, ge=0)
     failures: int = Field(default=4, ge=0)
     set_samples: int = Field(default=256, ge=0)

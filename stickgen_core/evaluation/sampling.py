@@ -20,10 +20,12 @@ from stickgen_core.model.normalise import Normaliser, Statistics
 from stickgen_core.model.objective import TERMS, Objective
 from stickgen_core.model.sampler import sample
 from stickgen_core.records.seeds import generator, key64
-from stickgen_core.training.batches import Batches, conditions_of, target_of
+from stickgen_core.training.batches import Batches, conditions_of, target_of, to_device
 from stickgen_core.training.checkpoints import load_model
 from stickgen_core.training.clips import DEFAULT_CAMERA, Clips
 from stickgen_core.training.config import RunConfig
+
+CPU = torch.device("cpu")
 
 
 class Vectors(Protocol):
@@ -47,11 +49,15 @@ class Sampler:
     meta: dict[str, Any]
     seed: int
     batch: int = 64
+    device: torch.device = CPU
 
     @classmethod
-    def of(cls, checkpoint: Path, vectors: Vectors, *, seed: int, guidance: float = 0.0, steps: int = 0, batch: int = 64) -> "Sampler":
+    def of(
+        cls, checkpoint: Path, vectors: Vectors, *, seed: int, guidance: float = 0.0, steps: int = 0, batch: int = 64,
+        device: torch.device = CPU,
+    ) -> "Sampler":  # fmt: skip
         """From a checkpoint's folder or file; 0 keeps the checkpoint's own guidance and steps."""
-        model, run, statistics, meta = load_model(checkpoint)
+        model, run, statistics, meta = load_model(checkpoint, device)
         if vectors.width != run.model.embedding_dim:
             raise ConfigError(
                 f"{checkpoint}: made for text vectors {run.model.embedding_dim} wide, found {vectors.width}; embed with its encoder"
@@ -59,11 +65,11 @@ class Sampler:
         if not run.sampler.use_diffusion:
             raise StickgenError(f"{checkpoint}: use_diffusion is off; the one-step mean is a preview and is not measured as motion")
         changed = {**({"guidance": guidance} if guidance else {}), **({"diffusion_steps": steps} if steps else {})}
-        return cls(model, run, statistics, vectors, run.sampler.model_copy(update=changed), meta, seed, batch)
+        return cls(model, run, statistics, vectors, run.sampler.model_copy(update=changed), meta, seed, batch, device)
 
     @cached_property
     def normaliser(self) -> Normaliser:
-        return Normaliser(self.statistics)
+        return Normaliser(self.statistics, self.device)
 
     @property
     def parameters(self) -> dict[str, int]:
@@ -82,7 +88,7 @@ class Sampler:
             for value in fresh.parameters():
                 if value.dim() > 1 and not value.any():
                     torch.nn.init.xavier_uniform_(value)
-        return replace(self, model=fresh)
+        return replace(self, model=fresh.to(self.device))
 
     def with_settings(self, **changed: Any) -> "Sampler":
         return replace(self, settings=self.settings.model_copy(update=changed))
@@ -120,11 +126,14 @@ class Sampler:
         for row, drawn in enumerate(self.noise(items, repetition)):
             noise[row, : drawn.shape[0], : drawn.shape[1]] = torch.from_numpy(drawn)
             valid[row, : drawn.shape[0], : drawn.shape[1]] = torch.from_numpy(np.array(items.present[row]))
-        camera = torch.tensor(DEFAULT_CAMERA).expand(*shape[:2], 3)
-        conditions = Conditions(self._text(items), torch.full((len(items),), text), camera=camera)
-        motion = self.normaliser.metres(sample(self.model, self.run.objective, settings, conditions, noise, valid))
+        # Everything is drawn here, so that another device samples from the same noise.
+        camera = torch.tensor(DEFAULT_CAMERA, device=self.device).expand(*shape[:2], 3)
+        has_text = torch.full((len(items),), text, device=self.device)
+        conditions = Conditions(self._text(items).to(self.device), has_text, camera=camera)
+        noise, valid = noise.to(self.device), valid.to(self.device)
+        drawn = self.normaliser.metres(sample(self.model, self.run.objective, settings, conditions, noise, valid))
         # Outside of `valid` the standardised zero is the mean pose; it is not part of the motion.
-        motion = torch.where(valid[..., None], motion, 0.0).numpy()
+        motion = torch.where(valid[..., None], drawn, 0.0).cpu().numpy()
         return [motion[row, : frames[row], : actors[row]] for row in range(len(items))]
 
     def _text(self, items: Items) -> Tensor:
@@ -142,24 +151,25 @@ class Sampler:
         with torch.no_grad():
             for index, positions in enumerate(batches.plan(0)[: max(1, -(-limit // size))]):
                 step = batches.step(0, index, positions)
-                total = torch.zeros(len(TERMS))
+                total = torch.zeros(len(TERMS), device=self.device)
                 for micro in step.micros:
-                    shown = objective.hidden(conditions_of(micro.batch), micro.draws, torch.tensor(DEFAULT_CAMERA))
-                    total += objective.terms(self.model, target_of(micro.batch, micro.full), shown, micro.draws, step.counts)[0]
-                rows.append(np.append(total.numpy(), float((total * objective.weights).sum())))
+                    batch, draws = to_device(micro.batch, self.device), to_device(micro.draws, self.device)
+                    shown = objective.hidden(conditions_of(batch), draws, torch.tensor(DEFAULT_CAMERA, device=self.device))
+                    total += objective.terms(self.model, target_of(batch, micro.full), shown, draws, step.counts)[0]
+                rows.append(np.append(total.cpu().numpy(), float((total * objective.weights).sum())))
         table = np.array(rows, np.float64)
         names = (*(f"loss_{term}" for term in TERMS), "validation_loss")
         return {name: t_interval(table[:, column], f"steps of {size} clips", "standardised") for column, name in enumerate(names)}
 
     def errors(self, items: Items, seed: int, resamples: int) -> dict[str, Measure]:
         """pose_mse (m²) and motion_mse (standardised, 1 = always the mean motion) of the one-step mean against the real clips."""
-        predicted = self.mean_prediction(items)
+        predicted, normaliser = self.mean_prediction(items), Normaliser(self.statistics)
         pose, motion = [], []
         for real, guess, present in zip(items.motions, predicted.motions, items.present, strict=True):
             seen = torch.from_numpy(np.array(present))
             pair = [torch.from_numpy(np.array(m, np.float32)) for m in (real, guess)]
             pose.append(float((pair[0] - pair[1])[seen].square().mean()))
-            motion.append(float((self.normaliser.motion(pair[0]) - self.normaliser.motion(pair[1]))[seen].square().mean()))
+            motion.append(float((normaliser.motion(pair[0]) - normaliser.motion(pair[1]))[seen].square().mean()))
         return {
             "pose_mse": bootstrap(np.array(pose), seed, "pose_mse", resamples, "m²"),
             "motion_mse": bootstrap(np.array(motion), seed, "motion_mse", resamples, "standardised"),

@@ -58,13 +58,13 @@ class Machine:
         return bool(told.item())
 
 
-def chosen_device(name: str) -> torch.device:
+def chosen_device(name: str, key: str = "training.device") -> torch.device:
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     if name == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("training.device: cuda is asked for, but this machine has none; use auto or cpu")
+        raise ConfigError(f"{key}: cuda is asked for, but this machine has none; use auto or cpu")
     if name == "mps" and not torch.backends.mps.is_available():
-        raise ConfigError("training.device: mps is asked for, but this machine has none; use auto or cpu")
+        raise ConfigError(f"{key}: mps is asked for, but this machine has none; use auto or cpu")
     return torch.device(name)
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from stickgen_core.errors import MissingInput, StickgenError
 from stickgen_core.evaluation.checkpoint import Bench, evaluate_checkpoint
@@ -175,3 +176,26 @@ def test_embedded_features_of_four_thousand_clips_are_scored_within_a_minute():
     frechet_distance(motion, real)
     r_precision(text, motion, seed=0, size=32, reshuffles=20, resamples=1000)
     assert time.process_time() - started < 60
+
+
+def test_whatever_enters_a_model_lies_on_its_device(checkpoint, embedded):
+    """On a device without memory every operation checks where its tensors lie, and only the way back to the host fails."""
+    corpus, vectors = embedded
+    items = read_items(corpus, choose(corpus, "test", 3, 1), 1)
+    sampler = Sampler.of(checkpoint, vectors, seed=1)
+    elsewhere = replace(sampler, model=sampler.model.to("meta"), device=torch.device("meta"))
+    for ask in (
+        lambda: elsewhere.draw(items),
+        lambda: elsewhere.draw(items, text=False),
+        lambda: elsewhere.mean_prediction(items),
+        lambda: elsewhere.untrained().draw(items),
+        lambda: elsewhere.held_out_loss(corpus, "test", 4),
+    ):
+        with pytest.raises(NotImplementedError, match="copy out of meta tensor"):
+            ask()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has what is asked for")
+def test_a_device_that_is_not_there_is_refused_by_its_key(checkpoint, embedded, evaluator, config):
+    with pytest.raises(StickgenError, match=r"evaluation\.device: cuda is asked for, but this machine has none"):
+        evaluate_checkpoint(checkpoint, *embedded, evaluator, config.model_copy(update={"device": "cuda"}))
