@@ -11,6 +11,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from pydantic import Field
+
 from stickgen_core.canonical.config import CanonicalConfig
 from stickgen_core.config import Section, config_hash, load, read_yaml
 from stickgen_core.corpus.config import CorpusConfig
@@ -62,6 +64,7 @@ class PipelineConfig(Section):
 
     workers: int
     train_in_subprocess: bool
+    side_by_side: int = Field(ge=1)
     absent_is_error: bool
     rebuild_interval_s: int
     raw_sensor_interval_s: int

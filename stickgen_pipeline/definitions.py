@@ -34,7 +34,7 @@ def build_definitions(settings: Settings, watcher: Watcher | None = None) -> dg.
             burying.burying_sensor(settings),
             backstop_sensor(steps, state_of(settings), pipeline.backstop_interval_s),
         ],
-        resources={"bench": bench_resource(settings, watcher)},
+        resources={"bench": bench_resource(settings, steps, watcher)},
         # A process a step costs seconds of imports; what is heavy runs in the worker process instead.
         executor=dg.in_process_executor,
     )

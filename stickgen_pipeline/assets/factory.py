@@ -13,7 +13,7 @@ from stickgen_core.records.retention import kept
 from stickgen_pipeline.assets.live import observed
 from stickgen_pipeline.automation import on_new_content
 from stickgen_pipeline.resources import Bench
-from stickgen_pipeline.steps import Check, Outcome, Progress, Step, Steps, Verdict, bytes_of, perform
+from stickgen_pipeline.steps import Check, Outcome, Progress, Step, Steps, Verdict, bytes_of
 
 if TYPE_CHECKING:
     from stickgen_core.settings import Settings
@@ -51,11 +51,9 @@ def asset_of(step: Step, steps: Steps, settings: "Settings") -> dg.AssetsDefinit
     def build(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
         bench: Bench = context.resources.bench
         try:
-            progress = bench.progress_of(step) or _into_log(context)
-            outcome = perform(step, steps, bench.state, progress, bench.worker, bench.witness, observed(context, key))
+            outcome = bench.perform(step, steps, _into_log(context), observed(context, key))
         except StickgenError as error:
             raise dg.Failure(description=str(error), allow_retries=False) from error
-        bench.finished(step, outcome)
         yield dg.MaterializeResult(
             asset_key=key, metadata=metadata_of(step, outcome, settings), data_version=dg.DataVersion(outcome.manifest.digest)
         )

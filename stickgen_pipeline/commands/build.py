@@ -22,6 +22,7 @@ from stickgen_core.settings import Settings
 from stickgen_pipeline import gates
 from stickgen_pipeline.burying import OWNER_TAG, bury_the_dead, own_mark
 from stickgen_pipeline.commands.common import duration, settings_of, size, table
+from stickgen_pipeline.compute.worker import STOPPED
 from stickgen_pipeline.definitions import build_definitions
 from stickgen_pipeline.freshness import plan
 from stickgen_pipeline.graph import steps_of
@@ -68,7 +69,7 @@ def build(options: argparse.Namespace) -> int:
         todo = [p.step for p in planned if p.action != "reuse" or not reuse(p.step, tally, settings)]
         for key, outcome in tally.done.items():
             report_current(home, steps[key], outcome, settings, "in place before this build")
-        with progress_bar(console, tally, planned, options) as watcher:
+        with progress_bar(console, tally, planned, todo, options) as watcher:
             if todo:
                 run(build_definitions(settings, watcher), home, tally, todo, options)
     return report(options, settings, tally, time.monotonic() - started)
@@ -140,41 +141,49 @@ def _cause(event: dg.DagsterEvent) -> str:
         error = error.cause
     lines = str(error.message).strip().splitlines() if error is not None else []
     if any("DagsterExecutionInterruptedError" in line for line in lines):
-        return "asked to stop; what it had is saved, run the same command again to go on"
+        return STOPPED
     if len(lines) > 1:
         return f"{lines[-1]} (the whole traceback is in the run's log in the UI, or with -v)"
     return lines[0] if lines else "failed without a message"
 
 
 @contextlib.contextmanager
-def progress_bar(console: Console, tally: Tally, planned: list[Any], options: argparse.Namespace) -> Iterator[Watcher]:
+def progress_bar(console: Console, tally: Tally, planned: list[Any], todo: list[Step], options: argparse.Namespace) -> Iterator[Watcher]:
     """A bar with the time left where there is a terminal; one line a finished step in a log; nothing with --json."""
     last_time = {p.step.key: p.seconds or 1.0 for p in planned if p.action != "reuse"}
     silent, live = options.json, console.is_terminal and not options.json
     bar = Progress(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[what]}"), TimeElapsedColumn(),
                    TextColumn("{task.fields[left]}"), console=console, transient=True, disable=not live)  # fmt: skip
     task = bar.add_task("build", total=len(tally.wanted), what="", left="")
+    running: dict[str, float] = {}
 
     def left() -> str:
-        rest = sum(seconds for key, seconds in last_time.items() if key not in tally.done)
-        return f"about {duration(rest)} left" if rest else ""
+        rest = sum(seconds * (1 - running.get(key, 0.0)) for key, seconds in last_time.items() if key not in tally.done)
+        return f"about {duration(rest / max(1, len(running)))} left" if rest else ""
+
+    def show(what: str) -> None:
+        bar.update(task, description=", ".join(list(running)) or "build", completed=len(tally.done) + sum(list(running.values())),
+                   what=what, left=left())  # fmt: skip
 
     def progress_of(step: Step) -> Any:
-        bar.update(task, description=step.key, what="", left=left())
+        running[step.key] = 0.0
+        show("")
 
         def progress(label: str, done: int, total: int) -> None:
-            bar.update(task, completed=len(tally.done) + (done / total if total else 0), what=f"{label} {done}/{total}")
+            running[step.key] = done / total if total else 0.0
+            show(f"{label} {done}/{total}")
 
         return progress
 
     def finished(step: Step, outcome: Outcome) -> None:
         tally.done[step.key] = outcome
-        bar.update(task, completed=len(tally.done), what="", left=left())
+        running.pop(step.key, None)
+        show("")
         if not silent and not outcome.reused and not is_absent(outcome):
             console.print(f"  built {step.key} in {duration(outcome.seconds)}", highlight=False)
 
     with bar:
-        yield Watcher(progress_of, finished)
+        yield Watcher(progress_of, finished, todo)
 
 
 def report(options: argparse.Namespace, settings: Settings, tally: Tally, seconds: float) -> int:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 # What repeatable training needs from the birth of its process on; the trainer records it.
 REPEATABLE = {"PYTHONHASHSEED": "0", "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
 
+STOPPED = "asked to stop; what it had is saved, run the same command again to go on"
+
 # A checkpoint of the largest variant is written well within this.
 GRACE_S = 60.0
 
@@ -32,6 +34,7 @@ class WorkerProcess:
     def __init__(self, settings: "Settings"):
         self._settings = settings
         self._child: subprocess.Popen[str] | None = None
+        self._stopped = False
 
     def __enter__(self) -> "WorkerProcess":
         return self
@@ -41,6 +44,8 @@ class WorkerProcess:
 
     def run(self, step: Step, work: Work) -> float:
         """Make the step in the child; returns the child's peak memory in MB."""
+        if self._stopped:
+            raise StickgenError(f"{work.key}: {STOPPED}")
         child = self._started()
         request = {"key": work.key, "recipe": work.recipe, "inputs": dict(work.inputs)}
         assert child.stdin is not None and child.stdout is not None
@@ -53,6 +58,8 @@ class WorkerProcess:
                     work.progress(*answer["progress"])
                 elif "figures" in answer:
                     work.watch(answer["figures"])
+                elif "peak_mb" in answer and self._stopped:
+                    raise StickgenError(f"{work.key}: {STOPPED}")
                 elif "peak_mb" in answer:
                     return float(answer["peak_mb"])
                 elif "error" in answer:
@@ -76,6 +83,12 @@ class WorkerProcess:
         raise StickgenError(
             f"{work.key}: the worker process ended with {_meaning(code)}; run the same command again, it goes on from the last save"
         )
+
+    def stop(self) -> None:
+        """From another thread: the step in hand saves what it has and counts as not made; no other is begun."""
+        self._stopped, child = True, self._child
+        if child is not None and child.poll() is None:
+            child.send_signal(signal.SIGINT)
 
     def close(self) -> None:
         child, self._child = self._child, None

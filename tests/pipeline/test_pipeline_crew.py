@@ -1,0 +1,152 @@
+"""Several heavy steps at once: never before their inputs, never after a gate, nothing lost to an interruption."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from stickgen_core.errors import StickgenError
+from stickgen_core.records.manifest import Manifest
+from stickgen_pipeline.crew import Crew
+from stickgen_pipeline.steps import Check, Outcome, Step, Verdict, Work
+
+PATIENCE_S = 20.0
+
+
+def heavy(key: str, *parents: str) -> Step:
+    return Step(key, "toy", "", Path(key), "1", lambda work: None, "merged", parents, apart=True)
+
+
+def light(key: str, *parents: str) -> Step:
+    return Step(key, "toy", "", Path(key), "1", lambda work: None, "merged", parents)
+
+
+def done(step: Step, *, blocked: bool = False) -> Outcome:
+    gate = Check("gate", "Is it good?", lambda manifest, folder, fresh: Verdict(not blocked, ""))
+    return Outcome(Manifest(step.key, "toy", step.key, "1", {}), False, 0.0, 0.0, ((gate, Verdict(not blocked, "spoilt")),))
+
+
+class Hand:
+    """A worker whose steps last until they are let go, or until it is stopped."""
+
+    def __init__(self) -> None:
+        self.stopped = threading.Event()
+
+    def run(self, step: Step, work: Work) -> float:
+        return 0.0
+
+    def stop(self) -> None:
+        self.stopped.set()
+
+
+class Kitchen:
+    """What was begun and ended, in order; steps in `slow` wait to be let go."""
+
+    def __init__(self, slow: tuple[str, ...] = (), spoilt: tuple[str, ...] = (), burnt: tuple[str, ...] = ()):
+        self.begun: list[str] = []
+        self.let_go = {key: threading.Event() for key in slow}
+        self.spoilt, self.burnt = spoilt, burnt
+        self.changed = threading.Condition()
+
+    def make(self, step: Step, hand: Hand, watch: Callable[[dict[str, float]], None]) -> Outcome:
+        with self.changed:
+            self.begun.append(step.key)
+            self.changed.notify_all()
+        watch({"step": 1.0})
+        while step.key in self.let_go and not self.let_go[step.key].wait(0.01):
+            if hand.stopped.is_set():
+                raise StickgenError(f"{step.key}: asked to stop")
+        if step.key in self.burnt:
+            raise StickgenError(f"{step.key}: burnt")
+        return done(step, blocked=step.key in self.spoilt)
+
+    def until(self, *keys: str) -> bool:
+        with self.changed:
+            return self.changed.wait_for(lambda: set(keys) <= set(self.begun), PATIENCE_S)
+
+
+def unheard(figures: object) -> None:
+    pass
+
+
+def test_two_steps_that_need_nothing_of_each_other_are_under_way_together():
+    kitchen, a, b = Kitchen(slow=("a", "b")), heavy("a"), heavy("b")
+    with Crew([a, b], [Hand(), Hand()], kitchen.make) as crew:
+        assert kitchen.until("a", "b")
+        for event in kitchen.let_go.values():
+            event.set()
+        assert crew.take(b, unheard).manifest.digest == "b" and crew.take(a, unheard).manifest.digest == "a"
+
+
+def test_a_step_begins_after_all_its_inputs_whoever_makes_them():
+    kitchen = Kitchen(slow=("a",))
+    a, c, other = heavy("a"), heavy("c", "a", "b"), heavy("other")
+    with Crew([a, light("b"), c, other], [Hand(), Hand()], kitchen.make) as crew:
+        assert kitchen.until("a", "other")
+        crew.take(other, unheard)
+        crew.told(light("b"), done(light("b")))
+        assert "c" not in kitchen.begun
+        kitchen.let_go["a"].set()
+        crew.take(c, unheard)
+    assert kitchen.begun.index("a") < kitchen.begun.index("c") and sorted(kitchen.begun) == ["a", "c", "other"]
+
+
+@pytest.mark.parametrize("fault", [{"spoilt": ("a",)}, {"burnt": ("a",)}])
+def test_what_hangs_on_a_refused_or_failed_step_is_not_begun_and_the_rest_goes_on(fault):
+    kitchen, a, below, other = Kitchen(**fault), heavy("a"), heavy("below", "a"), heavy("other")
+    with Crew([a, below, other], [Hand(), Hand()], kitchen.make) as crew:
+        if "burnt" in fault:
+            with pytest.raises(StickgenError, match="a: burnt"):
+                crew.take(a, unheard)
+        else:
+            assert crew.take(a, unheard).blocked_by
+        crew.take(other, unheard)
+    assert sorted(kitchen.begun) == ["a", "other"]
+
+
+def test_a_light_step_that_a_gate_refused_holds_back_what_hangs_on_it():
+    kitchen, a, other = Kitchen(), heavy("a", "gate"), heavy("other")
+    with Crew([light("gate"), a, other], [Hand()], kitchen.make) as crew:
+        crew.told(light("gate"), done(light("gate"), blocked=True))
+        crew.take(other, unheard)
+    assert kitchen.begun == ["other"]
+
+
+def test_leaving_stops_who_is_at_work_and_begins_nothing_more():
+    kitchen, hands = Kitchen(slow=("a",)), [Hand()]
+    with Crew([heavy("a"), heavy("b")], hands, kitchen.make):
+        assert kitchen.until("a")
+    assert hands[0].stopped.is_set() and kitchen.begun == ["a"]
+
+
+def test_an_interruption_while_waiting_leaves_no_thread_behind():
+    kitchen, before = Kitchen(slow=("a",)), threading.active_count()
+
+    def interrupt(figures: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), Crew([heavy("a")], [Hand()], kitchen.make) as crew:
+        crew.take(heavy("a"), interrupt)
+    assert threading.active_count() == before
+
+
+def test_figures_reach_the_run_in_its_own_thread_and_in_order():
+    heard: list[tuple[float, threading.Thread]] = []
+
+    def make(step: Step, hand: Hand, watch: Callable[[dict[str, float]], None]) -> Outcome:
+        for number in range(3):
+            watch({"step": float(number)})
+        return done(step)
+
+    with Crew([heavy("a")], [Hand()], make) as crew:
+        crew.take(heavy("a"), lambda figures: heard.append((figures["step"], threading.current_thread())))
+    assert heard == [(float(number), threading.main_thread()) for number in range(3)]
+
+
+def test_the_order_among_ready_steps_is_that_of_the_list():
+    kitchen, steps = Kitchen(), [heavy(name) for name in "dbca"]
+    with Crew(steps, [Hand()], kitchen.make) as crew:
+        for step in reversed(steps):
+            crew.take(step, unheard)
+    assert kitchen.begun == list("dbca")
