@@ -24,12 +24,15 @@ class Stoppable(Worker, Protocol):
 class Crew:
     """One thread a worker; a step goes to the first that is free, in the order of `todo`, which puts inputs first.
 
+    Of the steps of one pool a single one is under way at a time.
+
     perform   (step, worker, watch) -> outcome; called in a worker's thread
     """
 
     def __init__(self, todo: Sequence[Step], workers: Sequence[Stoppable], perform: Callable[[Step, Stoppable, Watch], Outcome]):
         self._waiting = [step for step in todo if step.apart]
         self._unmade = {step.key for step in todo}
+        self._pools: set[str] = set()
         self._perform, self._workers = perform, workers
         self._ended: dict[str, Outcome | BaseException] = {}
         self._figures: dict[str, deque[Mapping[str, float]]] = {step.key: deque() for step in self._waiting}
@@ -84,6 +87,7 @@ class Crew:
                 ended = error
             with self._changed:
                 self._ended[step.key] = ended
+                self._pools.discard(step.pool or "")
                 if isinstance(ended, Outcome):
                     self._note(step, ended)
                 self._changed.notify_all()
@@ -92,8 +96,9 @@ class Crew:
         with self._changed:
             while not self._closed:
                 for step in self._waiting:
-                    if self._unmade.isdisjoint(step.parents):
+                    if self._unmade.isdisjoint(step.parents) and step.pool not in self._pools:
                         self._waiting.remove(step)
+                        self._pools |= {step.pool} if step.pool else set()
                         return step
                 self._changed.wait()
         return None

@@ -30,6 +30,7 @@ def _embedded(stage: str, settings: Settings) -> Step:
         show=lambda manifest, folder: {**overview(folder), "encoder": _encoder(manifest)},
         facts={"encoder": settings.config.text.encoder},
         kinds=frozenset({"arrow"}),
+        pool="text",  # one writer of the vectors' cache; the second then finds most of its own there
         apart=True,
     )
 

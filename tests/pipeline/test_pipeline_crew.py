@@ -14,8 +14,8 @@ from stickgen_pipeline.steps import Check, Outcome, Step, Verdict, Work
 PATIENCE_S = 20.0
 
 
-def heavy(key: str, *parents: str) -> Step:
-    return Step(key, "toy", "", Path(key), "1", lambda work: None, "merged", parents, apart=True)
+def heavy(key: str, *parents: str, pool: str | None = None) -> Step:
+    return Step(key, "toy", "", Path(key), "1", lambda work: None, "merged", parents, pool=pool, apart=True)
 
 
 def light(key: str, *parents: str) -> Step:
@@ -90,6 +90,18 @@ def test_a_step_begins_after_all_its_inputs_whoever_makes_them():
         kitchen.let_go["a"].set()
         crew.take(c, unheard)
     assert kitchen.begun.index("a") < kitchen.begun.index("c") and sorted(kitchen.begun) == ["a", "c", "other"]
+
+
+@pytest.mark.parametrize("fault_in_first", [False, True])
+def test_of_one_pool_a_single_step_is_under_way(fault_in_first):
+    kitchen = Kitchen(slow=("a",), burnt=("a",) if fault_in_first else ())
+    a, b, other = heavy("a", pool="gpu"), heavy("b", pool="gpu"), heavy("other")
+    with Crew([a, b, other], [Hand(), Hand()], kitchen.make) as crew:
+        assert kitchen.until("a", "other")
+        crew.take(other, unheard)
+        assert "b" not in kitchen.begun
+        kitchen.let_go["a"].set()
+        crew.take(b, unheard)
 
 
 @pytest.mark.parametrize("fault", [{"spoilt": ("a",)}, {"burnt": ("a",)}])
