@@ -16,7 +16,7 @@ class Unit:
     key      unique within the source, stable
     files    what `read` opens, as paths below the raw root
     detail   small picklable values that discovery already knows: captions, frame ranges, splits
-    bytes    how much of its files is read, 0 for all of them
+    bytes    how much of its files is read, 0 for all of them; of what is generated, how much it makes
     """
 
     key: str

@@ -46,7 +46,6 @@ def asset_of(step: Step, steps: Steps, settings: "Settings") -> dg.AssetsDefinit
         check_specs=[dg.AssetCheckSpec(check.name, asset=key, blocking=check.stops, description=check.asks) for check in step.checks],
         required_resource_keys={"bench"},
         freshness_policy=_freshness(step, settings),
-        retry_policy=dg.RetryPolicy(max_retries=0),
     )
     def build(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
         bench: Bench = context.resources.bench

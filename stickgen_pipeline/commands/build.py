@@ -122,7 +122,8 @@ def run(definitions: dg.Definitions, home: dg.DagsterInstance, tally: Tally, tod
         instance=home,
         asset_selection=[dg.AssetKey(step.key.split("/")) for step in todo],
         run_config={"loggers": loud.get("loggers", {})},
-        tags={OWNER_TAG: own_mark(), "stickgen/because": "stickgen build"},
+        # Whoever called it sees how it ended: the daemon is not to try it again.
+        tags={OWNER_TAG: own_mark(), "stickgen/because": "stickgen build", "dagster/max_retries": "0"},
         raise_on_error=False,
     )
     for event in result.filter_events(lambda event: event.is_step_failure):

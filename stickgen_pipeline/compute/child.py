@@ -1,5 +1,6 @@
 """The worker process: reads one step a line from stdin, makes it, and answers with progress and an end, one JSON a line."""
 
+import contextlib
 import json
 import os
 import queue
@@ -10,10 +11,11 @@ import time
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from stickgen_core.errors import StickgenError
-from stickgen_pipeline.compute.worker import GRACE_S
+from stickgen_pipeline.compute.worker import GRACE_S, STOPPED
 from stickgen_pipeline.graph import steps_of
 from stickgen_pipeline.profile import resolve
 from stickgen_pipeline.steps import Work, peak_memory_mb
@@ -26,8 +28,19 @@ def main(arguments: list[str]) -> int:
     # Answers go to a private copy of stdout; whatever a library prints goes to stderr.
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    stop = threading.Event()
-    signal.signal(signal.SIGINT, lambda *_: stop.set())
+    stop, saves = threading.Event(), threading.Event()
+
+    def interrupted(number: int, frame: FrameType | None) -> None:
+        """A step that asks whether to stop saves what it has; one that never asked has nothing to save and ends here."""
+        stop.set()
+        if not saves.is_set():
+            raise KeyboardInterrupt
+
+    def stopping() -> bool:
+        saves.set()
+        return stop.is_set()
+
+    signal.signal(signal.SIGINT, interrupted)
     requests: queue.Queue[str | None] = queue.Queue()
     threading.Thread(target=_listen, args=(requests, stop), daemon=True).start()
     steps = steps_of(resolve(profile, Path(root), overrides))
@@ -38,25 +51,32 @@ def main(arguments: list[str]) -> int:
         except BrokenPipeError:  # the parent is gone; the step in hand saves and ends
             stop.set()
 
-    while not stop.is_set() and (line := requests.get()) is not None:
-        request = json.loads(line)
-        step, last = steps[request["key"]], [0.0]
+    def make(request: Mapping[str, Any]) -> None:
+        step, last = steps[request["key"]], 0.0
+        saves.clear()
 
-        def progress(label: str, done: int, total: int, last: list[float] = last) -> None:
-            if done >= total or time.monotonic() - last[0] > PROGRESS_EVERY_S:
-                last[0] = time.monotonic()
+        def progress(label: str, done: int, total: int) -> None:
+            nonlocal last
+            if done >= total or time.monotonic() - last > PROGRESS_EVERY_S:
+                last = time.monotonic()
                 answer(progress=[label, done, total])
 
         def watch(figures: Mapping[str, float]) -> None:
             answer(figures=dict(figures))
 
         try:
-            step.make(Work(step.key, step.folder, request["recipe"], request["inputs"], progress, stop.is_set, watch))
+            step.make(Work(step.key, step.folder, request["recipe"], request["inputs"], progress, stopping, watch))
             answer(peak_mb=peak_memory_mb())
         except StickgenError as error:
             answer(error=str(error))
+        except KeyboardInterrupt:
+            answer(error=STOPPED)
         except Exception:
             answer(crash=traceback.format_exc())
+
+    with contextlib.suppress(KeyboardInterrupt):
+        while not stop.is_set() and (line := requests.get()) is not None:
+            make(json.loads(line))
     return 0
 
 

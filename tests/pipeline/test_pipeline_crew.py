@@ -2,14 +2,19 @@
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
 from stickgen_core.errors import StickgenError
 from stickgen_core.records.manifest import Manifest
+from stickgen_pipeline.assets.factory import asset_of
 from stickgen_pipeline.crew import Crew
-from stickgen_pipeline.steps import Check, Outcome, Step, Verdict, Work
+from stickgen_pipeline.resources import Bench
+from stickgen_pipeline.steps import Check, Costs, Outcome, Step, Verdict, Work
+from tests.pipeline.test_pipeline_automation import FakeSettings
 
 PATIENCE_S = 20.0
 
@@ -141,6 +146,25 @@ def test_an_interruption_while_waiting_leaves_no_thread_behind():
     with pytest.raises(KeyboardInterrupt), Crew([heavy("a")], [Hand()], kitchen.make) as crew:
         crew.take(heavy("a"), interrupt)
     assert threading.active_count() == before
+
+
+def test_an_interruption_ends_the_run_and_not_only_the_step(tmp_path):
+    """With any retry policy on the asset Dagster takes the interruption for a failed try, and goes on with the next step."""
+    begun = []
+
+    def interrupted(work: Work) -> None:
+        begun.append(work.key)
+        raise KeyboardInterrupt
+
+    steps = {key: replace(light(key), folder=tmp_path / key, make=interrupted) for key in ("a/one", "b/two")}
+    bench = dg.ResourceDefinition.hardcoded_resource(Bench(None, tmp_path / "state", Costs(tmp_path / "costs.json")))
+    made = dg.Definitions([asset_of(step, steps, FakeSettings()) for step in steps.values()], resources={"bench": bench})
+    result = made.resolve_implicit_global_asset_job_def().execute_in_process(
+        instance=dg.DagsterInstance.ephemeral(),
+        raise_on_error=False,
+        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+    )
+    assert not result.success and len(begun) == 1
 
 
 def test_figures_reach_the_run_in_its_own_thread_and_in_order():

@@ -1,6 +1,10 @@
-"""Terminate in the UI: a training run of the real webserver saves and ends with its process, and materializing again gives the same bits."""
+"""Terminate in the UI and Ctrl-C in a build: the training saves and ends with its process, and going on gives the same bits."""
 
 import json
+import signal
+import subprocess
+import sys
+import time
 import urllib.request
 from typing import Any
 
@@ -60,14 +64,47 @@ def trainer(daemon: Daemon) -> int:
     return int((daemon.data / "checkpoints" / ".small_pretrain.lock").read_text().split()[0])
 
 
+def lasting(daemon: Daemon) -> Daemon:
+    """The same project with a training that can be caught in the middle."""
+    runs = daemon.home / "root" / "configs" / "runs" / "test.yaml"
+    text = runs.read_text()
+    short = "  training: {steps: 8, warmup_steps: 2, learning_rate: 2.0e-3}"
+    assert short in text
+    runs.write_text(text.replace(short, LONGER))
+    return daemon
+
+
+def test_ctrl_c_in_a_build_saves_the_training_begins_nothing_more_and_goes_on_to_the_same_bits(tmp_path):
+    calm, home = lasting(Daemon(tmp_path / "calm")), lasting(Daemon(tmp_path / "home"))
+    whole = calm.stickgen("build", "checkpoint/small_pretrain")
+    assert whole.returncode == 0, whole.stderr
+    assert home.stickgen("build", "corpus/embedded_pretrain", "corpus/motion_statistics").returncode == 0
+    wanted = ("build", "checkpoint/small_pretrain", "checkpoint/small_sft", "evaluation/evaluator")
+    build = subprocess.Popen(
+        [sys.executable, "-m", "stickgen_pipeline.cli", *wanted],
+        env=home.environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    work = home.data / f"{FOLDER}.training"
+    while not ((work / "metrics.jsonl").exists() and (work / "metrics.jsonl").read_text()):
+        assert build.poll() is None, "the build ended before it trained"
+        time.sleep(0.05)
+    below = psutil.Process(build.pid).children(recursive=True)
+    build.send_signal(signal.SIGINT)
+    said, _ = build.communicate(timeout=120)
+    assert build.returncode != 0 and "checkpoint/small_pretrain: asked to stop; what it had is saved" in said
+    assert not psutil.wait_procs(below, 5)[1], "a worker outlived the build"
+    assert 0 < checkpoints.read(work / checkpoints.LATEST)["step"] < 600 and not (home.data / "checkpoints" / "small_sft").exists()
+
+    again = home.stickgen(*wanted)
+    assert again.returncode == 0, again.stderr
+    assert home.digest(FOLDER) == calm.digest(FOLDER), "other weights than a run that was left alone"
+
+
 def test_terminating_saves_and_materializing_again_goes_on_to_the_same_bits(tmp_path):
-    calm, daemon = Daemon(tmp_path / "calm"), Daemon(tmp_path / "home")
-    for one in (calm, daemon):
-        runs = one.home / "root" / "configs" / "runs" / "test.yaml"
-        text = runs.read_text()
-        short = "  training: {steps: 8, warmup_steps: 2, learning_rate: 2.0e-3}"
-        assert short in text
-        runs.write_text(text.replace(short, LONGER))
+    calm, daemon = lasting(Daemon(tmp_path / "calm")), lasting(Daemon(tmp_path / "home"))
     whole = calm.stickgen("train", "small", "pretrain")
     assert whole.returncode == 0, whole.stderr
     built = daemon.stickgen("build", "corpus/embedded_pretrain", "corpus/motion_statistics")

@@ -30,6 +30,8 @@ from stickgen_core.sources.synthetic.words import grammar
 # A proposal that breaks a rule is drawn again; so many in a row means that the moves are wrong, not the draw.
 ATTEMPTS = 12
 _KEPT_PROPOSALS = 4
+# What a clip of 150 frames takes in a corpus: generated units have no files whose size tells how to share them among workers.
+_CLIP_BYTES = 57_500
 
 
 class SyntheticOptions(Section):
@@ -79,7 +81,8 @@ class SyntheticReader:
         """Blocks of consecutive indices; the raw folder need not exist."""
         o = self.options
         starts = range(0, o.clips, o.block)
-        return Discovery(tuple(Unit(f"{s:06d}", (), {"start": s, "stop": min(s + o.block, o.clips)}) for s in starts))
+        blocks = [(start, min(start + o.block, o.clips)) for start in starts]
+        return Discovery(tuple(Unit(f"{a:06d}", (), {"start": a, "stop": b}, bytes=(b - a) * _CLIP_BYTES) for a, b in blocks))
 
     def read(self, raw: Path, unit: Unit) -> Iterator[Recording]:
         for index in range(int(unit.detail["start"]), int(unit.detail["stop"])):

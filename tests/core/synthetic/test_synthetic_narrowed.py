@@ -5,7 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from stickgen_core.canonical import CanonicalConfig
+from stickgen_core.canonical.parts import Job, jobs_for, seen
 from stickgen_core.errors import ConfigError
+from stickgen_core.skeleton.config import SkeletonConfig
 from stickgen_core.sources.actions import load_actions
 from stickgen_core.sources.registry import load_registry
 from stickgen_core.sources.synthetic import SyntheticReader
@@ -53,3 +56,16 @@ def test_shares_of_kinds_are_followed():
 def test_a_name_or_share_that_cannot_be_is_refused(options, message):
     with pytest.raises(ConfigError, match=message):
         reader(**options)
+
+
+def test_blocks_of_clips_are_shared_between_two_workers_although_they_have_no_files(tmp_path):
+    spec = load_registry(CONFIGS / "datasets")["synthetic"]
+    units = SyntheticReader(spec).discover(tmp_path).units
+    pending = [(unit, seen(tmp_path, unit)) for unit in units]
+    template = Job(spec, tmp_path, tmp_path, tmp_path, "", CanonicalConfig(), SkeletonConfig(), ())
+    alone, shared = (jobs_for(pending, workers, len(units), template) for workers in (1, 2))
+    sizes = [len(job.units) for job in shared]
+    assert len(alone) == 1 and len(shared) >= 4 and sum(sizes) == len(units)
+    assert max(sizes) <= len(units) // 2 and sizes == sorted(sizes, reverse=True), (
+        "the last parts are the smallest, so that both end together"
+    )
