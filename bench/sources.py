@@ -31,6 +31,8 @@ OWN = SourceSpec(name="walks", title="bench", reader="joints", licence=Licence(n
 BEAT = SourceSpec(name="beat", title="bench", reader="beat", skeleton="beat", licence=Licence(name="bench"), layout=("*.bvh",), unit_m=0.01)
 # Average length of an NTU clip, and of a HumanML3D one.
 NTU_FRAMES, HML_SECONDS = 85, 7.0
+# HumanML3D's own number of motions, mirrors included.
+HML_CLIPS = 29_228
 MESH_VERTICES, MESH_JOINTS = 6890, 52
 
 
@@ -105,7 +107,7 @@ def _humanml3d(root: Path, quick: bool) -> list[Measure]:
         (folder / name).mkdir(parents=True)
     motion = known_motion(20.0, HML_SECONDS)
     vectors = native.humanml3d_vectors(motion.joints, native.yaw_of(motion))
-    count = 300 if quick else 8000  # starting a worker costs more than a quick set takes
+    count = 300 if quick else HML_CLIPS  # starting a worker costs more than a quick set takes
     for number in range(count):
         np.save(folder / "new_joint_vecs" / f"{number:06d}.npy", vectors)
         (folder / "texts" / f"{number:06d}.txt").write_text("a person walks and sits.#a/DET#0.0#0.0\n" * 3)
