@@ -60,9 +60,13 @@ class AlertConfig(Section):
 
 
 class PipelineConfig(Section):
-    """What the graph itself needs: workers, thresholds of its own checks, schedules."""
+    """What the graph itself needs: workers, thresholds of its own checks, schedules.
+
+    threads   CPU threads of a heavy step that does not set its own; None: as many as there are cores. Another number may change last bits
+    """
 
     workers: int
+    threads: int | None = Field(default=None, ge=1)
     train_in_subprocess: bool
     side_by_side: int = Field(ge=1)
     absent_is_error: bool

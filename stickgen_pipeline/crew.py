@@ -1,6 +1,7 @@
 """Heavy steps of one build, made by several worker processes at once: each begins as soon as its inputs are in place.
 
 The run of the graph goes on step by step in its own order; when it gets to a heavy step, it takes what became of it here.
+A step of a pool holds its slot while it is made, not when the run gets to it.
 """
 
 import threading
@@ -9,9 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Protocol
 
+from stickgen_pipeline.compute.worker import GRACE_S
 from stickgen_pipeline.steps import Outcome, Step, Watch, Worker
 
-# How often the run looks up while it waits: figures of a training are handed on then.
+# How often the run looks up while it waits: figures of a training are handed on then, a slot of a pool is asked for again.
 LOOK_S = 0.2
 
 
@@ -21,15 +23,28 @@ class Stoppable(Worker, Protocol):
     def stop(self) -> None: ...
 
 
+class Pools(Protocol):
+    """Slots that this run shares with every other run."""
+
+    def claim(self, step: Step) -> bool:
+        """A slot of the step's pool, or False while others hold them all."""
+
+    def free(self, step: Step) -> None: ...
+
+
 class Crew:
     """One thread a worker; a step goes to the first that is free, in the order of `todo`, which puts inputs first.
 
-    Of the steps of one pool a single one is under way at a time.
+    Of the steps of one pool a single one is under way at a time, here and, where `pools` are given, in other runs too.
 
     perform   (step, worker, watch) -> outcome; called in a worker's thread
     """
 
-    def __init__(self, todo: Sequence[Step], workers: Sequence[Stoppable], perform: Callable[[Step, Stoppable, Watch], Outcome]):
+    def __init__(
+        self, todo: Sequence[Step], workers: Sequence[Stoppable], perform: Callable[[Step, Stoppable, Watch], Outcome],
+        pools: Pools | None = None,
+    ):  # fmt: skip
+        self._shared = pools
         self._waiting = [step for step in todo if step.apart]
         self._unmade = {step.key for step in todo}
         self._pools: set[str] = set()
@@ -45,14 +60,14 @@ class Crew:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Begin nothing more; whoever is still at work saves what it has."""
+        """Begin nothing more; whoever is still at work saves what it has, or is left to whoever ends its worker."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
         for worker in self._workers:
             worker.stop()
         for thread in self._threads:
-            thread.join()
+            thread.join(GRACE_S)
 
     def told(self, step: Step, outcome: Outcome) -> None:
         """A step that was made elsewhere: what waits for it may begin, unless a gate holds it back."""
@@ -87,7 +102,7 @@ class Crew:
                 ended = error
             with self._changed:
                 self._ended[step.key] = ended
-                self._pools.discard(step.pool or "")
+                self._leave(step)
                 if isinstance(ended, Outcome):
                     self._note(step, ended)
                 self._changed.notify_all()
@@ -95,13 +110,28 @@ class Crew:
     def _next(self) -> Step | None:
         with self._changed:
             while not self._closed:
-                for step in self._waiting:
-                    if self._unmade.isdisjoint(step.parents) and step.pool not in self._pools:
+                ready = [step for step in self._waiting if self._unmade.isdisjoint(step.parents) and step.pool not in self._pools]
+                for step in ready:
+                    if self._entered(step):
                         self._waiting.remove(step)
-                        self._pools |= {step.pool} if step.pool else set()
                         return step
-                self._changed.wait()
+                self._changed.wait(LOOK_S if ready else None)
         return None
+
+    def _entered(self, step: Step) -> bool:
+        """Whether the step's pool lets it in; one without a pool needs nobody's leave."""
+        if step.pool is None:
+            return True
+        if self._shared is not None and not self._shared.claim(step):
+            return False
+        self._pools.add(step.pool)
+        return True
+
+    def _leave(self, step: Step) -> None:
+        if step.pool is not None:
+            self._pools.discard(step.pool)
+            if self._shared is not None:
+                self._shared.free(step)
 
     def _note(self, step: Step, outcome: Outcome) -> None:
         if not outcome.blocked_by:

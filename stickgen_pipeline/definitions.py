@@ -14,15 +14,15 @@ from stickgen_pipeline.assets.factory import asset_of
 from stickgen_pipeline.assets.upkeep import upkeep_assets
 from stickgen_pipeline.backstop import backstop_sensor
 from stickgen_pipeline.graph import steps_of
-from stickgen_pipeline.resources import Watcher, bench_resource, state_of
+from stickgen_pipeline.resources import Watcher, bench_resource, state_of, works_ahead
 
 
 def build_definitions(settings: Settings, watcher: Watcher | None = None) -> dg.Definitions:
     """The graph of one profile; `watcher` follows a build that runs in this process."""
-    steps, pipeline = steps_of(settings), settings.config.pipeline
+    steps, pipeline, ahead = steps_of(settings), settings.config.pipeline, works_ahead(settings, watcher)
     webserver = os.environ.get("STICKGEN_DAGSTER_URL", "http://127.0.0.1:3000")
     return dg.Definitions(
-        assets=[*(asset_of(step, steps, settings) for step in steps.values()), *upkeep_assets(settings)],
+        assets=[*(asset_of(step, steps, settings, pooled=not (ahead and step.apart)) for step in steps.values()), *upkeep_assets(settings)],
         jobs=automation.jobs(settings),
         schedules=automation.schedules(settings),
         sensors=[

@@ -12,6 +12,7 @@ import dagster as dg
 from stickgen_pipeline.burying import OWNER_TAG, own_mark
 from stickgen_pipeline.compute.worker import WorkerProcess
 from stickgen_pipeline.crew import Crew
+from stickgen_pipeline.slots import Slots
 from stickgen_pipeline.steps import Costs, Outcome, Progress, Step, Steps, Watch, Witness, Worker, perform
 
 if TYPE_CHECKING:
@@ -20,10 +21,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Watcher:
-    """Who follows a build of the steps `todo`: gets each one's progress as it runs and its outcome when it is done."""
+    """Who follows a build of the steps `todo`: gets each one's progress as it runs, and its outcome or its error when it is done.
+
+    waits   told of a step that is ready but finds its pool full
+    """
 
     progress_of: Callable[[Step], Progress]
     finished: Callable[[Step, Outcome], None]
+    failed: Callable[[Step, BaseException], None]
+    waits: Callable[[Step], None]
     todo: Sequence[Step]
 
 
@@ -51,7 +57,13 @@ class Bench:
     def make(self, step: Step, steps: Steps, worker: Worker | None, log: Progress, watch: Watch) -> Outcome:
         """Make a step here, or in `worker` if it is heavy, and tell who watches; also from a thread of the crew."""
         progress = self.watcher.progress_of(step) if self.watcher else log
-        outcome = perform(step, steps, self.state, progress, worker, self.witness, watch)
+        try:
+            outcome = perform(step, steps, self.state, progress, worker, self.witness, watch)
+        except BaseException as error:
+            if self.watcher:
+                with self.one_at_a_time:
+                    self.watcher.failed(step, error)
+            raise
         with self.one_at_a_time:
             if not outcome.reused:
                 self.costs.add(step.key, outcome.seconds)
@@ -66,6 +78,12 @@ def costs_of(settings: "Settings") -> Costs:
 
 def state_of(settings: "Settings") -> Path:
     return settings.places.data / ".steps"
+
+
+def works_ahead(settings: "Settings", watcher: Watcher | None) -> bool:
+    """Whether a crew makes the heavy steps: it then holds their slots in the pools, and their assets ask for none."""
+    pipeline = settings.config.pipeline
+    return watcher is not None and pipeline.train_in_subprocess and pipeline.side_by_side > 1
 
 
 def bench_resource(settings: "Settings", steps: Steps, watcher: Watcher | None = None) -> dg.ResourceDefinition:
@@ -84,8 +102,9 @@ def bench_resource(settings: "Settings", steps: Steps, watcher: Watcher | None =
                 held.enter_context(WorkerProcess(settings)) for _ in range(pipeline.side_by_side if pipeline.train_in_subprocess else 0)
             ]
             bench = Bench(workers[0] if workers else None, state_of(settings), costs_of(settings), watcher, witness_of(settings))
-            if watcher and len(workers) > 1:
-                crew = Crew(watcher.todo, workers, lambda step, worker, watch: bench.make(step, steps, worker, _unheard, watch))
+            if works_ahead(settings, watcher) and watcher and context.instance is not None and context.run is not None:
+                slots = held.enter_context(Slots(context.instance, context.run, watcher.waits))
+                crew = Crew(watcher.todo, workers, lambda step, worker, watch: bench.make(step, steps, worker, _unheard, watch), slots)
                 bench = replace(bench, crew=held.enter_context(crew))
             yield bench
 

@@ -32,6 +32,7 @@ from stickgen_core.evaluation.sweep import sweep
 from stickgen_core.evaluation.thresholds import verdicts
 from stickgen_core.model.objective import TERMS
 from stickgen_core.records.digests import digest_json
+from stickgen_core.records.environment import torch_threads
 from stickgen_core.records.publish import publish_text
 from stickgen_core.skeleton.config import SkeletonConfig
 from stickgen_core.skeleton.sticks import layout_of_width
@@ -97,7 +98,7 @@ def evaluate_checkpoint(
     name: str = "", progress: Progress = None,
 ) -> EvaluationResult:  # fmt: skip
     """Judge a checkpoint on the held-out split of an embedded corpus; what does not fit together is refused first."""
-    started, bench = time.monotonic(), bench or Bench()
+    bench = bench or Bench()
     device = chosen_device(config.device, "evaluation.device")
     sampler = Sampler.of(
         checkpoint, vectors, seed=config.seed, guidance=config.guidance, steps=config.steps, batch=config.batch, device=device
@@ -105,8 +106,15 @@ def evaluate_checkpoint(
     checkpoint_fits(sampler, corpus, bench.current)
     for judging in (evaluator, *(bench.panel.judges.values() if bench.panel else ())):
         evaluator_fits(judging, corpus, sampler.statistics.width)
-    torch.set_num_threads(max(1, config.evaluator.threads))
-    longest, title = sampler.run.data.max_frames, name or sampler.run.name
+    with torch_threads(config.evaluator.threads):
+        return _judged(sampler, corpus, vectors, evaluator, config, bench, name or sampler.run.name, training_curves(checkpoint), progress)
+
+
+def _judged(
+    sampler: Sampler, corpus: Corpus, vectors: Vectors, evaluator: Evaluator, config: EvaluationConfig, bench: Bench, title: str,
+    curves: list[dict[str, float]], progress: Progress,
+) -> EvaluationResult:  # fmt: skip
+    started, longest = time.monotonic(), sampler.run.data.max_frames
     items = read_items(corpus, choose(corpus, config.split, config.samples, config.seed), config.seed).cut(longest)
     train = read_items(corpus, choose(corpus, config.reference_split, None, config.seed), config.seed).cut(longest)
     judge = Judge(evaluator, config, reference_clips(corpus, items, train, config, longest), sampler.statistics.fps, bench.scores)
@@ -134,7 +142,7 @@ def evaluate_checkpoint(
         "panel": second_opinions(bench.panel, judge, drawn[0], own) if bench.panel else {},
         "sweep": sweep(sampler, judge, corpus, config, title, progress),
         "thresholds": verdicts({**own, **losses, **bench.robustness}, config.thresholds),
-        "curves": training_curves(checkpoint), "clips": list(figures.told), "failures": list(failures.told),
+        "curves": curves, "clips": list(figures.told), "failures": list(failures.told),
         "warnings": _warnings(corpus, evaluator, items, rows, own, config, bench),
     }  # fmt: skip
     made = {"wall_s": round(time.monotonic() - started, 1), "torch": torch.__version__, "threads": torch.get_num_threads(),

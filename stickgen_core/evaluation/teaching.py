@@ -23,6 +23,7 @@ from stickgen_core.evaluation.retrieval import r_precision
 from stickgen_core.evaluation.states import TokenStates, states_of
 from stickgen_core.evaluation.words import UNKNOWN, Vocabulary
 from stickgen_core.records.digests import digest_json
+from stickgen_core.records.environment import torch_threads
 from stickgen_core.records.manifest import find_manifest
 from stickgen_core.records.seeds import generator, key64
 from stickgen_core.text.embed import conditioning_texts
@@ -99,9 +100,7 @@ def teach(
 ) -> Evaluator:  # fmt: skip
     """Both networks from training clips in memory; `states` reads the captions where a language model is named."""
     size = config.evaluator
-    threads = torch.get_num_threads()
-    torch.set_num_threads(size.threads)
-    try:
+    with torch_threads(size.threads):
         scale = Scale.of(items.motions, items.present)
         vocabulary = Vocabulary.of(items.captions, size.max_words)
         actions = tuple(int(a) for a in np.unique(items.actions[items.actions >= 0]))
@@ -114,8 +113,6 @@ def teach(
         captions = [items.captions[i] for i in order]
         losses = _teach_network(network, patches, captions, vocabulary, states, size, seed, progress)
         losses |= _teach_classifier(classifier, patches, np.searchsorted(actions, items.actions), items.actions >= 0, size, seed, progress)
-    finally:
-        torch.set_num_threads(threads)
     longest = np.zeros(1)
     if size.representation == "motion":
         longest = longest_segments(

@@ -3,7 +3,6 @@
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 
 from stickgen_core.errors import Corrupt, MissingInput
 from stickgen_core.records.digests import digest_entries, digest_file
+from stickgen_core.records.environment import torch_threads
 from stickgen_core.text.batches import assembled, rows_canonically
 from stickgen_core.text.config import TextConfig
 from stickgen_core.text.encoders import EncoderCard, normal_form
@@ -106,7 +106,7 @@ class SentenceEncoder:
         """The same under the configured number of threads, which decides the last bits."""
 
         def run(batch: list[list[int]]) -> np.ndarray:
-            with _threads(self._config.threads):
+            with torch_threads(self._config.threads):
                 return forward(batch)
 
         return run
@@ -159,16 +159,3 @@ def _check_pooling(folder: Path, expected: str) -> None:
     flag = {"cls": "pooling_mode_cls_token", "mean": "pooling_mode_mean_tokens"}[expected]
     if not (found.get(flag) or found.get("pooling_mode") == expected):  # two generations of the same file
         raise Corrupt(f"{path}: expected {expected} pooling ({flag}: true), found {found or 'no file'}; download the model again")
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    """Fix torch's thread count for a block."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

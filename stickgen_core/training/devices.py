@@ -12,6 +12,7 @@ from torch import Tensor
 
 from stickgen_core.errors import ConfigError
 from stickgen_core.model.memory import keep_freed_memory
+from stickgen_core.records.environment import torch_threads
 from stickgen_core.training.config import TrainingConfig
 
 # What a repeatable run needs in its environment. A hash seed works from the start of a process on: the worker process gets it at birth,
@@ -73,14 +74,12 @@ def machine_for(config: TrainingConfig) -> Iterator[Machine]:
     """Set up the device and, under torchrun, the process group; settings are put back on the way out."""
     device, world = chosen_device(config.device), int(os.environ.get("WORLD_SIZE", 1))
     rank = int(os.environ.get("RANK", 0))
-    threads, strict = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    strict, coarse = torch.are_deterministic_algorithms_enabled(), torch.backends.cuda.matmul.allow_tf32
     if device.type == "cuda":
         device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
         torch.cuda.set_device(device)
         torch.backends.cuda.matmul.allow_tf32 = True
     keep_freed_memory()
-    if config.threads:
-        torch.set_num_threads(config.threads)
     if config.deterministic:
         for name, value in REPEATABLE.items():
             os.environ.setdefault(name, value)
@@ -89,12 +88,13 @@ def machine_for(config: TrainingConfig) -> Iterator[Machine]:
     if started:
         torch.distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
-        yield Machine(device, rank, world)
+        with torch_threads(config.threads):
+            yield Machine(device, rank, world)
     finally:
         if started:
             torch.distributed.destroy_process_group()
-        torch.set_num_threads(threads)
         torch.use_deterministic_algorithms(strict)
+        torch.backends.cuda.matmul.allow_tf32 = coarse
 
 
 def of_memory(error: BaseException) -> bool:

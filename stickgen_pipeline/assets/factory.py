@@ -21,8 +21,11 @@ if TYPE_CHECKING:
 LOG_EVERY_S = 15.0
 
 
-def asset_of(step: Step, steps: Steps, settings: "Settings") -> dg.AssetsDefinition:
-    """An asset without values: its inputs are `deps`, its content is known by the manifest's digest."""
+def asset_of(step: Step, steps: Steps, settings: "Settings", *, pooled: bool = True) -> dg.AssetsDefinition:
+    """An asset without values: its inputs are `deps`, its content is known by the manifest's digest.
+
+    pooled   False where who makes the step holds its slot already
+    """
     row = kept(step.kept)
     key = dg.AssetKey(step.key.split("/"))
 
@@ -33,7 +36,7 @@ def asset_of(step: Step, steps: Steps, settings: "Settings") -> dg.AssetsDefinit
         description=step.description,
         code_version=step.version[:16],
         kinds=set(step.kinds),
-        pool=step.pool,
+        pool=step.pool if pooled else None,
         tags={"stickgen/retention": row.retention},
         metadata={
             "path": dg.MetadataValue.path(str(step.folder)),

@@ -28,6 +28,7 @@ from stickgen_pipeline.freshness import plan
 from stickgen_pipeline.graph import steps_of
 from stickgen_pipeline.reporting import report_current
 from stickgen_pipeline.resources import Watcher, costs_of, state_of
+from stickgen_pipeline.slots import step_key
 from stickgen_pipeline.steps import Outcome, Receipt, Step, Steps, bytes_of, chosen, place_of, upstream
 from stickgen_pipeline.witness import witness_of
 
@@ -127,8 +128,11 @@ def run(definitions: dg.Definitions, home: dg.DagsterInstance, tally: Tally, tod
         raise_on_error=False,
     )
     for event in result.filter_events(lambda event: event.is_step_failure):
-        key = next((step.key for step in tally.wanted if step.key.replace("/", "__") == event.step_key), event.step_key or "run")
-        tally.failed[key] = _cause(event)
+        key = next((step.key for step in tally.wanted if step_key(step) == event.step_key), event.step_key or "run")
+        cause = _cause(event)
+        # A step that the run only waited for when it was interrupted has said itself what became of it.
+        if cause != STOPPED or key not in tally.failed:
+            tally.failed[key] = cause
     if not result.success and not tally.failed and not any(outcome.blocked_by for outcome in tally.done.values()):
         tally.failed[todo[0].key] = "the run failed before its first step; run with -v for the log"
 
@@ -143,8 +147,12 @@ def _cause(event: dg.DagsterEvent) -> str:
     lines = str(error.message).strip().splitlines() if error is not None else []
     if any("DagsterExecutionInterruptedError" in line for line in lines):
         return STOPPED
+    return _last(lines, "the whole traceback is in the run's log in the UI, or with -v")
+
+
+def _last(lines: list[str], where: str) -> str:
     if len(lines) > 1:
-        return f"{lines[-1]} (the whole traceback is in the run's log in the UI, or with -v)"
+        return f"{lines[-1]} ({where})"
     return lines[0] if lines else "failed without a message"
 
 
@@ -183,8 +191,24 @@ def progress_bar(console: Console, tally: Tally, planned: list[Any], todo: list[
         if not silent and not outcome.reused and not is_absent(outcome):
             console.print(f"  built {step.key} in {duration(outcome.seconds)}", highlight=False)
 
+    def failed(step: Step, error: BaseException) -> None:
+        """Also of a step that the run has not come to yet, and perhaps never will."""
+        running.pop(step.key, None)
+        show("")
+        if not isinstance(error, Exception):  # an interruption: the run says so
+            return
+        tally.failed[step.key] = _last(str(error).strip().splitlines(), "the whole traceback comes with -v")
+        if options.verbose:
+            console.print(str(error), highlight=False, markup=False)
+        if not silent:
+            console.print(f"  not built: {step.key}: {tally.failed[step.key].removeprefix(f'{step.key}: ')}", highlight=False)
+
+    def waits(step: Step) -> None:
+        if not silent:
+            console.print(f"  {step.key} waits: another run holds the pool {step.pool!r}", highlight=False)
+
     with bar:
-        yield Watcher(progress_of, finished, todo)
+        yield Watcher(progress_of, finished, failed, waits, todo)
 
 
 def report(options: argparse.Namespace, settings: Settings, tally: Tally, seconds: float) -> int:
@@ -208,7 +232,7 @@ def report(options: argparse.Namespace, settings: Settings, tally: Tally, second
     if names:
         print(f"{len(names)} data sets are not on this machine ({', '.join(names)}); `stickgen datasets` says where to get them")
     for row in bad:
-        print(f"{row['result']}: {row['key']}: {row['says']}", file=sys.stderr)
+        print(f"{row['result']}: {row['key']}: {row['says'].removeprefix(row['key'] + ': ')}", file=sys.stderr)
     page = settings.places.report("release") / "index.html"
     if not bad and page.exists():
         print(f"report: {page}\nUI:     make ui, then http://127.0.0.1:3000")

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 # What repeatable training needs from the birth of its process on; the trainer records it.
 REPEATABLE = {"PYTHONHASHSEED": "0", "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
 
-STOPPED = "asked to stop; what it had is saved, run the same command again to go on"
+STOPPED = "asked to stop; run the same command again to go on"
+SAVED = "asked to stop; what it had is saved, run the same command again to go on"
 
 # A checkpoint of the largest variant is written well within this.
 GRACE_S = 60.0
@@ -52,14 +53,16 @@ class WorkerProcess:
         try:
             child.stdin.write(json.dumps(request) + "\n")
             child.stdin.flush()
+            if self._stopped:  # asked to while the child was being started: nobody has told it yet
+                child.send_signal(signal.SIGINT)
             for line in child.stdout:
                 answer: dict[str, Any] = json.loads(line)
                 if "progress" in answer:
                     work.progress(*answer["progress"])
                 elif "figures" in answer:
                     work.watch(answer["figures"])
-                elif "peak_mb" in answer and self._stopped:
-                    raise StickgenError(f"{work.key}: {STOPPED}")
+                elif "stopped" in answer:
+                    raise StickgenError(f"{work.key}: {SAVED if answer['stopped'] else STOPPED}")
                 elif "peak_mb" in answer:
                     return float(answer["peak_mb"])
                 elif "error" in answer:
@@ -80,8 +83,10 @@ class WorkerProcess:
             raise
         code = child.wait()
         self._child = None
+        if code == 0:  # asked to stop before it had begun the step
+            raise StickgenError(f"{work.key}: {STOPPED}")
         raise StickgenError(
-            f"{work.key}: the worker process ended with {_meaning(code)}; run the same command again, it goes on from the last save"
+            f"{work.key}: the worker process ended with {self._meaning(code)}; run the same command again, it goes on from the last save"
         )
 
     def stop(self) -> None:
@@ -107,22 +112,29 @@ class WorkerProcess:
         if self._child is not None and self._child.poll() is None:
             return self._child
         settings = self._settings
-        threads = str(os.cpu_count() or 1)
-        self._child = subprocess.Popen(
-            [sys.executable, "-m", "stickgen_pipeline.compute.child", settings.profile, str(settings.root), *settings.overrides],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1,
-            env={"OMP_NUM_THREADS": threads, "TOKENIZERS_PARALLELISM": "false", **REPEATABLE, **os.environ},
-            process_group=0,  # Ctrl-C reaches the parent only, which asks the child to save first
-        )  # fmt: skip
+        asked = settings.config.pipeline.threads
+        threads = {"OMP_NUM_THREADS": str(asked)} if asked else {}
+        # Held back until the child has a handler for it: one that comes earlier is neither lost nor a traceback.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            self._child = subprocess.Popen(
+                [sys.executable, "-m", "stickgen_pipeline.compute.child", settings.profile, str(settings.root), *settings.overrides],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1,
+                env={"OMP_NUM_THREADS": str(os.cpu_count() or 1), "TOKENIZERS_PARALLELISM": "false", **REPEATABLE, **os.environ, **threads},
+                process_group=0,  # Ctrl-C reaches the parent only, which asks the child to save first
+            )  # fmt: skip
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         return self._child
 
     def _interrupt(self, child: "subprocess.Popen[str]") -> None:
         child.send_signal(signal.SIGINT)
         self.close()
 
-
-def _meaning(code: int) -> str:
-    if code >= 0:
-        return f"exit code {code}"
-    name = signal.Signals(-code).name
-    return f"{name} (out of memory?)" if name == "SIGKILL" else name
+    def _meaning(self, code: int) -> str:
+        if code >= 0:
+            return f"exit code {code}"
+        name, several = signal.Signals(-code).name, self._settings.config.pipeline.side_by_side > 1
+        if name != "SIGKILL":
+            return name
+        return f"{name} (out of memory? `-c pipeline.side_by_side=1` makes one step at a time)" if several else f"{name} (out of memory?)"

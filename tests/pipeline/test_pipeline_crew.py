@@ -1,18 +1,25 @@
 """Several heavy steps at once: never before their inputs, never after a gate, nothing lost to an interruption."""
 
+import contextlib
+import io
 import threading
+import time
+from argparse import Namespace
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import dagster as dg
 import pytest
+from rich.console import Console
 
 from stickgen_core.errors import StickgenError
 from stickgen_core.records.manifest import Manifest
 from stickgen_pipeline.assets.factory import asset_of
+from stickgen_pipeline.commands.build import Tally, progress_bar
 from stickgen_pipeline.crew import Crew
 from stickgen_pipeline.resources import Bench
+from stickgen_pipeline.slots import Slots
 from stickgen_pipeline.steps import Check, Costs, Outcome, Step, Verdict, Work
 from tests.pipeline.test_pipeline_automation import FakeSettings
 
@@ -109,6 +116,65 @@ def test_of_one_pool_a_single_step_is_under_way(fault_in_first):
         crew.take(b, unheard)
 
 
+class Elsewhere:
+    """Pools whose slots another run holds until it lets go."""
+
+    def __init__(self) -> None:
+        self.taken, self.held = threading.Event(), []
+        self.taken.set()
+
+    def claim(self, step: Step) -> bool:
+        if not self.taken.is_set():
+            self.held.append(step.key)
+        return not self.taken.is_set()
+
+    def free(self, step: Step) -> None:
+        self.held.remove(step.key)
+
+
+@pytest.mark.parametrize("fault", [(), ("a",)])
+def test_a_step_waits_for_a_slot_that_another_run_holds_while_others_go_on(fault):
+    kitchen, pools = Kitchen(slow=("a",), burnt=fault), Elsewhere()
+    a, other = heavy("a", pool="gpu"), heavy("other")
+    with Crew([a, other], [Hand(), Hand()], kitchen.make, pools) as crew:
+        crew.take(other, unheard)
+        assert kitchen.begun == ["other"] and not pools.held
+        pools.taken.clear()
+        assert kitchen.until("a") and pools.held == ["a"]
+        kitchen.let_go["a"].set()
+        with contextlib.suppress(StickgenError):
+            crew.take(a, unheard)
+        assert not pools.held
+
+
+def test_slots_are_the_instances_own_and_are_held_while_the_step_is_made(tmp_path):
+    """Known to every run of the instance: one of another run keeps ours waiting, ours keeps the other's, and none is lost."""
+    step, told = heavy("a/train", pool="gpu"), []
+    (tmp_path / "dagster.yaml").write_text("concurrency: {pools: {default_limit: 1, granularity: op}}")
+    with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+        storage = instance.event_log_storage
+        storage.initialize_concurrency_limit_to_default("gpu")
+        assert storage.claim_concurrency_slot("gpu", "other", "checkpoint__x").is_claimed
+        with Slots(instance, dg.DagsterRun("train", run_id="ours"), told.append) as slots:
+            assert not slots.claim(step) and not slots.claim(step) and told == [step]
+            storage.free_concurrency_slots_for_run("other")
+            deadline = time.monotonic() + PATIENCE_S
+            while not slots.claim(step):
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+            assert not storage.claim_concurrency_slot("gpu", "other", "checkpoint__y").is_claimed
+            assert storage.get_concurrency_info("gpu").slot_count == 1 and storage.get_concurrency_info("gpu").active_slot_count == 1
+            slots.free(step)
+            assert storage.claim_concurrency_slot("gpu", "other", "checkpoint__y").is_claimed
+
+
+def test_an_asset_of_a_crews_build_asks_for_no_slot_of_its_own(tmp_path):
+    """It would wait for one although its work is done."""
+    steps = {"a/train": heavy("a/train", pool="gpu")}
+    assert asset_of(steps["a/train"], steps, FakeSettings()).op.pool == "gpu"
+    assert asset_of(steps["a/train"], steps, FakeSettings(), pooled=False).op.pool is None
+
+
 @pytest.mark.parametrize("fault", [{"spoilt": ("a",)}, {"burnt": ("a",)}])
 def test_what_hangs_on_a_refused_or_failed_step_is_not_begun_and_the_rest_goes_on(fault):
     kitchen, a, below, other = Kitchen(**fault), heavy("a"), heavy("below", "a"), heavy("other")
@@ -165,6 +231,22 @@ def test_an_interruption_ends_the_run_and_not_only_the_step(tmp_path):
         run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
     )
     assert not result.success and len(begun) == 1
+
+
+def test_a_step_that_fails_ahead_of_the_run_is_told_at_once_and_no_longer_counts_as_under_way(tmp_path):
+    """The run may be interrupted before it comes to it; what became of it must not be lost with that."""
+
+    def burnt(work: Work) -> None:
+        raise StickgenError(f"{work.key}: burnt")
+
+    step = replace(heavy("a/burnt"), folder=tmp_path / "a", make=burnt)
+    tally, printed = Tally([step]), io.StringIO()
+    with progress_bar(Console(file=printed), tally, [], [step], Namespace(json=False, verbose=False)) as watcher:
+        bench = Bench(None, tmp_path / "state", Costs(tmp_path / "costs.json"), watcher)
+        with pytest.raises(StickgenError):
+            bench.make(step, {step.key: step}, None, lambda label, done, total: None, unheard)
+    assert [(row["result"], row["says"]) for row in tally.rows()] == [("failed", "a/burnt: burnt")]
+    assert printed.getvalue() == "  not built: a/burnt: burnt\n"
 
 
 def test_figures_reach_the_run_in_its_own_thread_and_in_order():

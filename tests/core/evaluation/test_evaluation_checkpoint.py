@@ -17,6 +17,7 @@ from stickgen_core.evaluation.panel import Panel
 from stickgen_core.evaluation.protocol import Protocol
 from stickgen_core.evaluation.report import read_report, validate, write_report
 from stickgen_core.evaluation.sampling import Sampler
+from stickgen_core.records.environment import torch_threads
 
 SETS = {
     "toy_test": {"split": "test", "sources": ["toy"], "documented": 500},
@@ -65,6 +66,12 @@ def test_equal_work_gives_equal_digests_and_known_rows_are_not_measured_again(
     again = evaluate_checkpoint(checkpoint, *embedded, evaluator, config, bench)
     assert again.digest == result.digest and again.made["wall_s"] >= 0
     assert [p.stat().st_mtime_ns for p in sorted(cache.iterdir())] == written
+
+
+def test_judging_computes_on_its_own_threads_and_leaves_the_process_as_it_was(checkpoint, embedded, evaluator, config, bench):
+    with torch_threads(3):
+        again = evaluate_checkpoint(checkpoint, *embedded, evaluator, config, bench)
+        assert torch.get_num_threads() == 3 and again.made["threads"] == config.evaluator.threads
 
 
 def test_a_report_survives_the_disk_and_a_changed_number_is_noticed(result, tmp_path):
