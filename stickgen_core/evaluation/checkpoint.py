@@ -195,7 +195,7 @@ def _known_rows(
     judge: Judge, items: Items, train: Items, corpus: Corpus, vectors: Vectors, bench: Bench, progress: Progress
 ) -> list[Row]:  # fmt: skip
     """The honesty rows, from the cache where evaluator, clips and settings are the same."""
-    key = digest_json({"rows": 3, "evaluator": judge.evaluator.digest, "corpus": corpus.digest, "config": config_hash(judge.config),
+    key = digest_json({"rows": 4, "evaluator": judge.evaluator.digest, "corpus": corpus.digest, "config": config_hash(judge.config),
                        "scores": config_hash(judge.scores), "lengths": [list(items.frames), sum(train.frames)]})  # fmt: skip
     path = bench.cache / f"{key[:32]}.json" if bench.cache else None
     if path and path.is_file():
@@ -251,7 +251,10 @@ def _warnings(
     if len(items) < config.fid_minimum:
         found.append(f"N = {len(items)}: FID is not computed below {config.fid_minimum:,}; KID, which has no bias in N, takes its place.")
     if not monotone(rows):
-        found.append("More noise is not always farther from real for this evaluator: its distances cannot rank small differences.")
+        instead = "; the kinetic distance can" if monotone(rows, "kinetic_distance") else ""
+        found.append(
+            f"More noise is not always farther from real for this evaluator: its distances cannot rank small differences{instead}."
+        )
     by = {row.name: row.measures for row in rows}
     top = "r_precision_text_to_motion_3"
     real, wrong = by["real"][top], by["shuffled"][top]

@@ -1,8 +1,10 @@
-"""Distances between two sets of features: the Fréchet distance of Gaussians, and KID, which has no bias in N.
+"""Distances between two sets of features: the Fréchet distance of Gaussians, and KID and the energy distance, which have no bias in N.
 
 FID of few samples is mostly bias (of the same 256-d Gaussian: 0.14 of its variance at N = 250, 0.009 at 4,000), so below a
 stated N it is not computed and KID takes its place.
 """
+
+from collections.abc import Callable
 
 import numpy as np
 
@@ -10,6 +12,8 @@ from stickgen_core.errors import StickgenError
 from stickgen_core.evaluation.finite import finite
 from stickgen_core.evaluation.intervals import Measure, grouped_jackknife, not_computed
 from stickgen_core.records.seeds import generator
+
+Kernel = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 def _root(covariance: np.ndarray) -> np.ndarray:
@@ -66,12 +70,31 @@ def kid(generated: np.ndarray, real: np.ndarray, groups: int = 10) -> Measure:
     a, b = finite("features", generated, 2), finite("features", real, 2)
     if min(len(a), len(b)) < 2:
         return not_computed("not computed: fewer than 2 samples", min(len(a), len(b)), unit="evaluator units")
-    own_a, own_b, cross = _kernel(a, a), _kernel(b, b), _kernel(a, b)
+    return _between(_kernel, a, b, groups, "evaluator units")
+
+
+def energy_distance(generated: np.ndarray, real: np.ndarray, unit: str, groups: int = 10) -> Measure:
+    """Twice the mean distance across less the mean distances within: [N,D], [M,D]. Grows with distance, not with its cube as KID does."""
+    a, b = finite("features", generated, 2), finite("features", real, 2)
+    if min(len(a), len(b)) < 2:
+        return not_computed("not computed: fewer than 2 samples", min(len(a), len(b)), unit=unit)
+    return _between(_nearness, a, b, groups, unit)
+
+
+def _nearness(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Negative Euclidean distance, the kernel whose MMD² is the energy distance."""
+    squared = np.square(a).sum(1)[:, None] + np.square(b).sum(1) - 2 * a @ b.T
+    return -np.sqrt(np.clip(squared, 0, None))
+
+
+def _between(kernel: Kernel, a: np.ndarray, b: np.ndarray, groups: int, unit: str) -> Measure:
+    """MMD² of a kernel with its jackknife interval."""
+    own_a, own_b, cross = kernel(a, a), kernel(b, b), kernel(a, b)
 
     def statistic(keep_a: np.ndarray, keep_b: np.ndarray) -> float:
         return _unbiased_mmd(own_a[np.ix_(keep_a, keep_a)], own_b[np.ix_(keep_b, keep_b)], cross[np.ix_(keep_a, keep_b)])
 
-    return grouped_jackknife(statistic, len(a), len(b), groups, unit="evaluator units")
+    return grouped_jackknife(statistic, len(a), len(b), groups, unit=unit)
 
 
 def disjoint_halves(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -106,11 +106,10 @@ def honesty_rows(
     seed = judge.config.seed
     left, right = disjoint_halves(len(items), seed)
     shuffled = generator(seed, "shuffled captions").permutation(len(items))
-    other_half = judge.evaluator.embed_motions(items.take(right))
     identical = float(np.mean([items.captions[i] == train.captions[n] for i, n in enumerate(nearest)]))
     plan: list[tuple[str, str, str, Callable[[], dict[str, Measure]]]] = [
         ("real", "Real clips", "the ceiling of every text measure", lambda: judge.measure(items)),
-        ("real_halves", "Real A against real B (disjoint)", "KID around 0: the floor", lambda: judge.measure(items.take(left), other_half)),
+        ("real_halves", "Real A against real B (disjoint)", "KID around 0: the floor", lambda: judge.measure(items.take(left), items.take(right))),
         ("shuffled", "Real clips, shuffled captions", "R-precision at chance, KID as real",
          lambda: judge.measure(items.with_captions(shuffled))),
         ("same_length", "Any train motion of equal length", "near chance: length must not give the caption away",
@@ -135,7 +134,7 @@ def honesty_rows(
 
 
 def monotone(rows: list[Row], measure: str = "kid") -> bool:
-    """Whether real, then each noise level, is farther than the one before: an evaluator that cannot see that cannot judge."""
+    """Whether real, then each noise level, is farther than the one before: a distance that cannot see that cannot judge."""
     by_name = {row.name: row for row in rows}
     series = ["real", *(f"noise_{int(1000 * s)}mm" for s in NOISE_M)]
     values = [by_name[name].measures[measure].value for name in series]

@@ -28,6 +28,7 @@ from stickgen_core.evaluation.kinematics import (
     temporal_consistency,
     torn_joints,
 )
+from stickgen_core.evaluation.kinetics import kinetic_distance, kinetic_features
 from stickgen_core.evaluation.retrieval import (
     alignment,
     full_retrieval,
@@ -71,7 +72,7 @@ def per_clip(
     """Every stick-native number of every clip: name -> [N]; with the real median jerk also the realism."""
     layout = layout_of_width(items.motions[0].shape[-1])
     anatomy = Anatomy.of(layout)
-    clips = [Motion.of(motion, present) for motion, present in zip(items.motions, items.present, strict=True)]
+    clips = _motions(items)
     found = artefacts(items.motions, items.present, layout, scores)
     numbers = {
         "jerk": [jerk(clip, fps) for clip in clips],
@@ -125,13 +126,20 @@ class Judge:
         """Cosine above which captions count as duplicates: what two captions of one training clip reach."""
         return float(self.evaluator.card.get("same_caption", self.config.evaluator.same_caption))
 
-    def measure(self, items: Items, against: np.ndarray | None = None) -> dict[str, Measure]:
-        """Every measure of a set; `against` replaces the reference's features in the distances (disjoint halves)."""
+    @cached_property
+    def kinetics(self) -> np.ndarray:
+        """Kinetic features of the reference, [M,K]."""
+        return kinetic_features(_motions(self.reference), self.fps)
+
+    def measure(self, items: Items, against: Items | None = None) -> dict[str, Measure]:
+        """Every measure of a set; `against` takes the reference's place in the distances (disjoint halves)."""
         c = self.config
         draws: dict[str, Any] = {"seed": c.seed, "resamples": c.resamples}
         motion, text = self.evaluator.embed_motions(items), self.evaluator.embed_texts(items.captions)
-        real = self.features if against is None else against
+        real = self.features if against is None else self.evaluator.embed_motions(against)
         found = {"kid": kid(motion, real), "fid": fid(motion, real, c.fid_minimum)}
+        moving = self.kinetics if against is None else kinetic_features(_motions(against), self.fps)
+        found["kinetic_distance"] = kinetic_distance(kinetic_features(_motions(items), self.fps), moving)
         found |= r_precision(text, motion, size=c.pool, reshuffles=c.reshuffles, **draws)
         found |= full_retrieval(text, motion, near_duplicates(text, items.captions, self.same_caption), **draws)
         found["mm_dist"] = matching_distance(text, motion, **draws)
@@ -170,6 +178,10 @@ class Judge:
             found["action_accuracy"] = chance.commonest(known)
             found["action_accuracy_uniform"] = 1 / len(self.evaluator.actions)
         return found
+
+
+def _motions(items: Items) -> list[Motion]:
+    return [Motion.of(motion, present) for motion, present in zip(items.motions, items.present, strict=True)]
 
 
 def relative(value: Measure, real: Measure) -> Measure:

@@ -20,7 +20,7 @@ MAIN_COLUMNS = (
     ("multimodality", "multimodality", "beside R@3"),
 )  # fmt: skip
 MOTION_COLUMNS = (
-    ("energy_ratio", "energy", "1"), ("jerk_ratio", "jerk", "1"), ("diversity_to_real", "diversity", "1"), ("foot_slide", "foot slide", "low"),
+    ("kinetic_distance", "kinetic distance", "low"), ("energy_ratio", "energy", "1"), ("jerk_ratio", "jerk", "1"), ("diversity_to_real", "diversity", "1"), ("foot_slide", "foot slide", "low"),
     ("ground_depth", "below ground", "low"), ("overshoot", "overshoot", "low"), ("torn_joints", "torn joints", "low"), ("frozen", "frozen", "low"),
     ("temporal_consistency", "temporal consistency", "high"), ("physics_consistency", "physics consistency", "high"),
     ("realism", "realism", "high"), ("artefact_score", "artefact score", "low"),

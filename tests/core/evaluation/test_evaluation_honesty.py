@@ -56,12 +56,16 @@ def test_the_floor_is_around_zero_and_far_below_the_mean_pose(judged):
     assert by["real_halves"]["kid"].low < 0.02
     assert by["mean_pose"]["kid"].low > by["real_halves"]["kid"].high
     assert by["shuffled"]["kid"].value == pytest.approx(by["real"]["kid"].value)
+    kinetic = {name: measures["kinetic_distance"] for name, measures in by.items()}
+    assert kinetic["real_halves"].low < 0.05 and kinetic["mean_pose"].low > kinetic["real_halves"].high
+    assert kinetic["shuffled"].value == pytest.approx(kinetic["real"].value) == pytest.approx(kinetic["reversed"].value)
+    assert kinetic["faster"].low > kinetic["real"].high
     assert by["real"]["fid"].value is None and "N < 2,000" in by["real"]["fid"].note
 
 
 def test_more_noise_is_always_farther(judged):
     _, _, _, rows, by = judged
-    assert monotone(rows)
+    assert monotone(rows) and monotone(rows, "kinetic_distance")
     jerks = [by[n]["jerk_ratio"].value for n in ("real", "noise_10mm", "noise_30mm", "noise_100mm")]
     assert jerks == sorted(jerks) and jerks[-1] > 10
     realism = [by[n]["realism"].value for n in ("real", "noise_30mm", "noise_100mm")]

@@ -20,6 +20,7 @@ from stickgen_core.evaluation.kinematics import (
     temporal_consistency,
     torn_joints,
 )
+from stickgen_core.evaluation.kinetics import kinetic_distance, kinetic_features
 from stickgen_core.skeleton.sticks import stick_layout
 
 FPS = 25.0
@@ -75,6 +76,25 @@ def test_white_noise_is_jerky_inconsistent_and_jitters():
     loud = clip(noise=0.05)
     assert temporal_consistency(loud) == pytest.approx(-0.5, abs=0.05)
     assert shown(loud, clip(sway=0.3))["jitter"].tolist() == [True, False]
+
+
+def test_kinetic_features_are_the_derivatives_of_each_end_in_si_units():
+    """Uniform travel along the ground: its speed at every end, no acceleration, no jerk; a clip too short for one has none."""
+    found = kinetic_features([clip(speed=1.5), Motion.of(clip().motion[:1])], 25.0)
+    ends = found.shape[1] // 3
+    assert found[0, :ends] == pytest.approx(1.5, rel=1e-5) and np.abs(found[0, ends : 2 * ends]).max() < 1e-2
+    assert not found[1].any()
+
+
+def test_the_kinetic_distance_knows_speed_and_noise_and_nothing_of_length():
+    def of(**how):
+        return kinetic_features([clip(sway=0.2, seed=n, frames=80 + 4 * n, hz=0.3 + 0.05 * n, **how) for n in range(20)], 25.0)
+
+    real = of(noise=0.001)
+    again = kinetic_features([clip(sway=0.2, seed=50 + n, frames=180 + 4 * n, hz=0.3 + 0.05 * n, noise=0.001) for n in range(20)], 25.0)
+    levels = [kinetic_distance(of(noise=level), real).value for level in (0.001, 0.01, 0.03, 0.1)]
+    assert levels == sorted(levels) and levels[1] > 0.5
+    assert abs(kinetic_distance(again, real).value) < 0.2
 
 
 def test_sliding_feet_are_measured_only_in_contact():

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stickgen_core.errors import StickgenError
-from stickgen_core.evaluation.distances import disjoint_halves, fid, frechet_distance, frechet_of_gaussians, kid
+from stickgen_core.evaluation.distances import disjoint_halves, energy_distance, fid, frechet_distance, frechet_of_gaussians, kid
 from stickgen_core.evaluation.intervals import Measure, bootstrap, t_interval, t_quantile, wilson
 from stickgen_core.evaluation.retrieval import (
     alignment,
@@ -79,6 +79,13 @@ def test_kid_of_the_same_distribution_is_zero_within_its_interval_at_any_n():
 
 def test_kid_sees_a_shift():
     assert kid(features(100, shift=1.0), features(100, seed=1)).low > 0
+
+
+def test_the_energy_distance_of_two_points_is_twice_their_distance_and_has_no_bias():
+    zeros = np.zeros((20, 2))
+    assert energy_distance(zeros, zeros + [3.0, 4.0], "m").value == pytest.approx(10, abs=1e-6)
+    values = [energy_distance(features(40, seed=s), features(40, seed=s + 1000), "m").value for s in range(40)]
+    assert abs(np.mean(values)) < 3 * np.std(values) / np.sqrt(40)
 
 
 def test_disjoint_halves_share_nothing():
@@ -171,6 +178,7 @@ def test_non_finite_features_are_an_error_everywhere(bad):
     clean = features(64)
     calls = [
         lambda: frechet_distance(x, clean), lambda: frechet_distance(clean, x), lambda: kid(x, clean), lambda: kid(clean, x),
+        lambda: energy_distance(x, clean, "m"), lambda: energy_distance(clean, x, "m"),
         lambda: unit_vectors(x), lambda: in_pools(clean, x), lambda: in_pools(x, clean), lambda: diversity(x, 10, seed=0, resamples=5),
         lambda: multimodality(x[None], 5, seed=0, resamples=5), lambda: matching_distance(x, clean, seed=0, resamples=5),
         lambda: alignment(x, clean, seed=0, resamples=5), lambda: full_retrieval(clean, x, np.eye(64, dtype=bool), seed=0, resamples=5),

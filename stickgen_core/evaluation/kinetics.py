@@ -1,0 +1,36 @@
+"""A distance between sets of motions that needs no network: how fast, how abruptly and how roughly every end of a segment moves.
+
+An evaluator of text and motion learns to look past what no caption names, noise among it; these features cannot.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from stickgen_core.evaluation.distances import energy_distance
+from stickgen_core.evaluation.intervals import Measure
+from stickgen_core.evaluation.kinematics import Motion
+
+# Differences of the positions: speed, acceleration, jerk.
+ORDERS = (1, 2, 3)
+
+
+def kinetic_features(clips: Sequence[Motion], fps: float) -> np.ndarray:
+    """Mean size of the derivatives of every segment end, m/s, m/s², m/s³: [N, orders x ends]."""
+    return np.array([[size for order in ORDERS for size in _sizes(clip, order) * fps**order] for clip in clips])
+
+
+def kinetic_distance(generated: np.ndarray, real: np.ndarray) -> Measure:
+    """Energy distance of kinetic features in octaves, in standard deviations of the real set a feature: [N,D], [M,D] -> Measure."""
+    typical = np.maximum(real.mean(0), np.finfo(np.float64).tiny)
+    a, b = np.log2(1 + generated / typical), np.log2(1 + real / typical)
+    spread = b.std(0)
+    told = spread > 0
+    scale = spread[told] * np.sqrt(max(told.sum(), 1))
+    return energy_distance(a[:, told] / scale, b[:, told] / scale, "standard deviations")
+
+
+def _sizes(clip: Motion, order: int) -> np.ndarray:
+    """Mean length of each end's difference of that order: [ends]; zero where the clip is too short for one."""
+    steps = np.linalg.norm(clip.difference(order), axis=-1)
+    return steps.mean(0) if len(steps) else np.zeros(steps.shape[1])
