@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from stickgen_core.canonical.config import CanonicalConfig
@@ -22,8 +23,8 @@ from stickgen_core.records.manifest import find_manifest
 from stickgen_core.records.publish import exclusively, sweep
 from stickgen_core.skeleton.config import SkeletonConfig
 from stickgen_core.sources.actions import load_actions
-from stickgen_core.sources.files import matching, walk
-from stickgen_core.sources.reader import Reader, Unit
+from stickgen_core.sources.files import linked_folders, matching, walk
+from stickgen_core.sources.reader import LeftOut, Reader, Unit
 from stickgen_core.sources.readers import reader_for
 from stickgen_core.sources.registry import SourceSpec
 
@@ -79,6 +80,8 @@ def convert(
         return Corpus.open(folder)
     reader = reader_for(spec)
     found = reader.discover(raw)
+    linked = tuple(LeftOut(f, "symlink_folder", "links to folders are not followed; mount or copy it there") for f in linked_folders(raw))
+    found = replace(found, skipped=(*found.skipped, *linked))
     units = _distinct(spec, found.units)[:limit]
     if not units:
         skipped = "".join(f"; {count} left out as {why}" for why, count in Counter(one.reason for one in found.skipped).most_common(3))

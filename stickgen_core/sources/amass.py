@@ -38,11 +38,12 @@ def amass_origin(path: str) -> str:
     parts[0] = SUBSETS.get(parts[0].lower(), parts[0])
     stem = re.sub(r"\.(npz|npy|pkl)$", "", parts[-1])
     stem = re.sub(r"_(poses|stageii)$", "", stem)
-    return "/".join(["amass", *(re.sub(r"\s+", "_", part) for part in [*parts[:-1], stem])])
+    # The first release writes blanks, sometimes two, where the later one writes as many underscores.
+    return "/".join(["amass", parts[0], *(re.sub(r"[\s_]+", "_", part) for part in [*parts[1:-1], stem])])
 
 
 class AmassReader:
-    version = 1
+    version = 2
 
     def __init__(self, spec: SourceSpec):
         self.spec = spec

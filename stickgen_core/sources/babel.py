@@ -24,7 +24,7 @@ NO_CAPTION = frozenset({"transition", "t-pose", "t pose", "tpose", "a-pose", "a 
 
 
 class BabelReader:
-    version = 1
+    version = 2
 
     def __init__(self, spec: SourceSpec):
         self.spec = spec

@@ -28,7 +28,7 @@ SIDE_FILES = {"textgrid": ".TextGrid", "emotion": ".csv", "semantics": ".txt"}
 class BeatReader:
     """`skeleton: beat` reads BEAT's BVH, `skeleton: smplx` BEAT2's npz."""
 
-    version = 1
+    version = 2
 
     def __init__(self, spec: SourceSpec):
         self.spec = spec
@@ -62,11 +62,11 @@ class BeatReader:
         file, beside = unit.files[0], unit.detail["beside"]
         if self.second:
             joints, fps = read_motion(raw, file, raw, self.via)
-            source = np.zeros(joints.shape[1], np.uint8)
+            source, told = np.zeros(joints.shape[1], np.uint8), dict[str, int]()
         else:
             bvh = read_bvh(raw, file)
             joints, source = body22(bvh, JOINT_MAPS["beat"], unit_of(self.spec))
-            fps = 1 / bvh.frame_s
+            fps, told = 1 / bvh.frame_s, bvh.extra
         duration = len(joints) / fps
         texts: list[Text] = []
         if "textgrid" in beside:
@@ -82,7 +82,7 @@ class BeatReader:
             joint_source=source, texts=tuple(text for text in texts if text.start_s < duration),
             labels=(Label(load_actions().id_of("gesture"), 0.0, duration),), official_split=unit.detail["split"],
             protocol="beat2" if unit.detail["split"] else None,
-            extra={**({"emotion": emotion} if emotion else {}), **({"speaker": found[2]} if found else {})},
+            extra={**told, **({"emotion": emotion} if emotion else {}), **({"speaker": found[2]} if found else {})},
         )  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """BVH: a tree of joints with offsets and channels, then a row of numbers a frame. Degrees; R = R1 R2 R3 in the listed order.
 
-Keywords in any case, tabs or blanks; `.0083333` is a number; a row more than declared is ignored, rows missing are an error.
+Keywords in any case, tabs or blanks; `.0083333` is a number; of declared and actual rows the fewer count, and many missing are an error.
 """
 
 import re
@@ -20,11 +20,13 @@ END = "_end"
 CHUNK_FRAMES = 2048
 # A position track this small beside its offset (in the file's unit) does not replace the offset: it is added to it.
 NEGLIGIBLE = 1e-3
+# A recorder that was stopped leaves out a row or two; a file that lacks more was cut.
+LEAST_SHARE = 0.95
 
 
 @dataclass(frozen=True)
 class Bvh:
-    """names [J] with `<joint>_end` for end sites; channels [J] as ("Xposition", …); values [T, C]."""
+    """names [J] with `<joint>_end` for end sites; channels [J] as ("Xposition", …); values [T, C]; rows that were declared and are not there."""
 
     names: tuple[str, ...]
     parents: tuple[int, ...]
@@ -32,6 +34,12 @@ class Bvh:
     channels: tuple[tuple[str, ...], ...]
     frame_s: float
     values: np.ndarray
+    missing: int = 0
+
+    @property
+    def extra(self) -> dict[str, int]:
+        """What a reader has to tell of the file."""
+        return {"rows_missing": self.missing} if self.missing else {}
 
     def positions(self, joints: Sequence[int] | None = None) -> np.ndarray:
         """World joints [T, J, 3] in the file's unit; with `joints`, those of them alone."""
@@ -91,14 +99,13 @@ def parse_bvh(data: bytes | str, name: str) -> Bvh:
         raise BadRecording("bad_rate", f"{name}: frame time {frame_s:g} s")
     width = sum(map(len, channels))
     numbers = number_table(data, head.end(), declared * width, name)
-    if not declared or len(numbers) < declared * width:
-        raise BadRecording(
-            "truncated", f"{name}: {declared} frames of {width} channels declared, {len(numbers) // max(width, 1)} whole rows there"
-        )
-    values = numbers[: declared * width].reshape(declared, width)
+    rows = len(numbers) // max(width, 1)
+    if not rows or rows < LEAST_SHARE * declared:
+        raise BadRecording("truncated", f"{name}: {declared} frames of {width} channels declared, {rows} whole rows there")
+    values = numbers[: rows * width].reshape(rows, width)
     if not np.isfinite(values).all():
         raise BadRecording("non_finite", f"{name}: a channel holds NaN or infinity")
-    return Bvh(names, parents, offsets, channels, frame_s, values)
+    return Bvh(names, parents, offsets, channels, frame_s, values, declared - rows)
 
 
 def _decoded(data: bytes) -> str:

@@ -84,7 +84,7 @@ def unit_of(spec: SourceSpec) -> float:
 
 
 class BvhReader:
-    version = 2
+    version = 3
 
     def __init__(self, spec: SourceSpec):
         self.spec = spec
@@ -108,5 +108,5 @@ class BvhReader:
         labels, texts, extra = labelled(self.labels, [unit.key.rsplit("/", 1)[-1]], duration)
         yield Recording(
             key=unit.key, origin=self.spec.origin_of(key=unit.key), file=unit.files[0], fps=1 / bvh.frame_s, joints=joints[:, None],
-            present=np.ones((len(joints), 1), bool), joint_source=source, texts=texts, labels=labels, extra=extra,
+            present=np.ones((len(joints), 1), bool), joint_source=source, texts=texts, labels=labels, extra={**extra, **bvh.extra},
         )  # fmt: skip

@@ -37,6 +37,15 @@ def walk(root: Path) -> Iterator[str]:
                 yield prefix + name
 
 
+def linked_folders(root: Path) -> list[str]:
+    """Links to folders, which `walk` passes over: what they hold may lie anywhere."""
+    found = []
+    for folder, names, _ in os.walk(root, followlinks=False):
+        names[:] = sorted(name for name in names if not name.startswith("."))
+        found += [(Path(folder) / name).relative_to(root).as_posix() for name in names if (Path(folder) / name).is_symlink()]
+    return found
+
+
 def matching(paths: Iterable[str], *patterns: str) -> list[str]:
     """Paths whose last parts match a pattern ("*.bvh", "texts/*.txt"), whatever folder they lie in; case is ignored."""
     wanted = _expression(patterns)

@@ -34,6 +34,8 @@ TRAIN_PERFORMERS = frozenset({
     1, 2, 4, 5, 8, 9, *range(13, 20), 25, 27, 28, 31, 34, 35, 38, 45, 46, 47, 49, 50, *range(52, 60), 70, 74, 78, *range(80, 87), 89,
     *range(91, 96), 97, 98, 100, 103,
 })  # fmt: skip
+# Classes that involve two people.
+PAIRS = frozenset({*range(50, 61), *range(106, 121)})
 # Spine within this of the vertical counts as upright when the camera's tilt is measured.
 UPRIGHT_RAD = np.deg2rad(25.0)
 
@@ -45,7 +47,8 @@ class Rules:
     min_frames         a body seen in fewer is a flicker
     max_flat_share     of frames in which a body is wider than 0.8 of its height: furniture
     flat_ratio         that 0.8
-    min_motion_m2      sum of coordinate variances of a body that is not a ghost, where there are several
+    min_motion_m2      sum over time of the coordinate variances of a body that is no ghost, where the class has one person; in a class of
+                       two the one who is pointed at may stand still
     max_people         the most that a class involves
     join_m, join_s     a body that appears so near and so soon after another vanished is the same person
     """
@@ -109,14 +112,14 @@ def parse(text: str, name: str) -> list[Body]:
     return [body for body in bodies.values() if body.present.any()]
 
 
-def people_of(bodies: Sequence[Body], rules: Rules) -> list[Body]:
+def people_of(bodies: Sequence[Body], rules: Rules, *, pair: bool = False) -> list[Body]:
     """Bodies that are people: joined after a tracking loss, flickers and furniture dropped, the liveliest kept."""
     joined = _joined(sorted(bodies, key=lambda body: (body.edges(), body.name)), rules)
     whole = [body for body in joined if body.present.sum() >= min(rules.min_frames, len(body.present))]
     solid = [body for body in whole if body.flat_share(rules.flat_ratio) <= rules.max_flat_share] or whole
     if len(solid) > 1:
         ranked = sorted(solid, key=lambda body: (-body.motion(), body.name))
-        solid = [ranked[0], *(body for body in ranked[1 : rules.max_people] if body.motion() >= rules.min_motion_m2)]
+        solid = [ranked[0], *(body for body in ranked[1 : rules.max_people] if pair or body.motion() >= rules.min_motion_m2)]
     return sorted(solid, key=lambda body: (body.edges()[0], body.name))
 
 
@@ -156,7 +159,7 @@ def body22(people: Sequence[Body]) -> tuple[np.ndarray, np.ndarray]:
 
 
 class NtuReader:
-    version = 1
+    version = 2
 
     def __init__(self, spec: SourceSpec):
         self.spec = spec
@@ -184,7 +187,8 @@ class NtuReader:
         return Discovery(tuple(units), tuple(skipped))
 
     def read(self, raw: Path, unit: Unit) -> Iterator[Recording]:
-        people = people_of(parse(read_text(raw, unit.files[0], ("utf-8-sig", "latin-1")), unit.files[0]), self.rules)
+        bodies = parse(read_text(raw, unit.files[0], ("utf-8-sig", "latin-1")), unit.files[0])
+        people = people_of(bodies, self.rules, pair=int(unit.key[-3:]) in PAIRS)
         if not people:
             raise BadRecording("nobody", f"{unit.files[0]}: no body that is a person")
         yield self.recording(unit.key, unit.files[0], people)

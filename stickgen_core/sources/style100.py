@@ -19,7 +19,7 @@ ENCODINGS = ("utf-8-sig", "latin-1")
 
 
 class Style100Reader:
-    version = 1
+    version = 2
 
     def __init__(self, spec: SourceSpec):
         self.spec = spec
@@ -68,7 +68,7 @@ class Style100Reader:
             key=unit.key, origin=self.spec.origin_of(key=unit.key, style=style, content=content), file=unit.files[0], fps=1 / bvh.frame_s, joints=joints[:, None],
             present=np.ones((len(joints), 1), bool), joint_source=source, texts=tuple(texts),
             labels=(Label(action, 0.0, duration),) if action >= 0 else (),
-            extra={"style": style, "content": content, **({"unmapped": unmapped} if unmapped else {})},
+            extra={"style": style, "content": content, **bvh.extra, **({"unmapped": unmapped} if unmapped else {})},
         )  # fmt: skip
 
 

@@ -138,18 +138,22 @@ def write_humanml3d(root: Path, *, vectors: bool = False) -> None:
     )
 
 
+def kit_joints(joints: np.ndarray, *, first_is_left: bool = True, unit_m: float = 0.0023) -> np.ndarray:
+    """[T, 22, 3] in metres -> [T, 21, 3] in the set's own unit and order."""
+    values = np.zeros((len(joints), 21, 3), np.float32)
+    for name, index in KIT_MIDDLE.items():
+        values[:, index] = joints[:, JOINT[name]] / unit_m
+    for side, indices in zip(("left", "right"), KIT_SIDES if first_is_left else KIT_SIDES[::-1], strict=True):
+        for name, index in indices.items():
+            values[:, index] = joints[:, JOINT[f"{side}_{name}"]] / unit_m
+    return values
+
+
 def write_kit_ml(root: Path, *, first_is_left: bool = True, unit_m: float = 0.0023, vectors: bool = False) -> None:
     """21 joints in the set's own unit, or the 251 numbers made of them; one id has a list entry that names its AMASS recording."""
     folder = root / "kit_ml"
     motion = known_motion(12.5, 8.08 if vectors else 8.0)
-    joints = motion.joints
-    left, right = KIT_SIDES if first_is_left else KIT_SIDES[::-1]
-    values = np.zeros((len(joints), 21, 3), np.float32)
-    for name, index in KIT_MIDDLE.items():
-        values[:, index] = joints[:, JOINT[name]] / unit_m
-    for side, indices in (("left", left), ("right", right)):
-        for name, index in indices.items():
-            values[:, index] = joints[:, JOINT[f"{side}_{name}"]] / unit_m
+    values = kit_joints(motion.joints, first_is_left=first_is_left, unit_m=unit_m)
     kind = "new_joint_vecs" if vectors else "new_joints"
     for name in (kind, "texts"):
         (folder / name).mkdir(parents=True, exist_ok=True)
@@ -169,16 +173,21 @@ def kinect_joints(motion: Motion) -> np.ndarray:
     return seen @ rotation_about("Y", np.pi).T + [0.3, -1.2, 5.0]
 
 
-def write_ntu(root: Path, *, name: str = NTU_NAME, folder: str = "nturgb+d_skeletons") -> Path:
-    """Two bodies: the person, and a wide static reflection listed first in every frame; ids of 17 digits that differ in the last."""
+def write_ntu(root: Path, *, name: str = NTU_NAME, folder: str = "nturgb+d_skeletons", still: bool = False) -> Path:
+    """Two bodies: a wide static reflection listed first in every frame, and the person; ids of 17 digits that differ in the last.
+
+    still   instead of the reflection somebody who stands 1.2 m away and sways by two centimetres
+    """
     place = root / "ntu_rgbd" / folder
     place.mkdir(parents=True, exist_ok=True)
     person = kinect_joints(known_motion(30.0))
-    ghost = np.stack([np.linspace(-1, 1, 25), np.full(25, -1.0), np.full(25, 3.0)], axis=-1)
+    ghost = np.tile(np.stack([np.linspace(-1, 1, 25), np.full(25, -1.0), np.full(25, 3.0)], axis=-1), (len(person), 1, 1))
+    if still:
+        ghost = person[:1] + [1.2, 0, 0] + 0.02 * np.sqrt(2) * np.sin(np.arange(len(person)) / 20)[:, None, None] * [1, 0, 1]
     lines = [str(len(person))]
-    for frame in person:
+    for other, frame in zip(ghost, person, strict=True):
         lines.append("2")
-        for key, body in (("72057594037931102", ghost), ("72057594037931101", frame)):
+        for key, body in (("72057594037931102", other), ("72057594037931101", frame)):
             lines += [f"{key} 0 1 1 1 1 0 0.02 -0.05 2", "25"]
             lines += [
                 " ".join([f"{v:.7f}" for v in joint] + ["250.1", "190.2", "900.3", "500.4", "0", "0", "0", "1", "2"]) for joint in body

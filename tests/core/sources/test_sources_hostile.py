@@ -74,6 +74,12 @@ def bomb(folder: Path) -> None:
         archive.writestr("joints.npy", npy + b"\0" * 10_000_000)
 
 
+def linked_folder(folder: Path) -> None:
+    """A part of the set on another disk: not followed, and not passed over in silence."""
+    native.write_joints(folder.parent.parent / "other")
+    (folder / "more").symlink_to(folder.parent.parent / "other" / "walks")
+
+
 def link_out(folder: Path) -> None:
     outside = folder.parent.parent / "secret.npz"
     np.savez(outside, joints=known_motion(30.0).joints, fps=30.0)
@@ -92,7 +98,7 @@ def in_millimetres(folder: Path) -> None:
 @pytest.mark.parametrize(("write", "reason"), [
     (truncated, "not_npz"), (empty, "empty"), (not_a_number, "non_finite"), (rate(0.0), "bad_rate"), (rate(10_000.0), "bad_rate"),
     (rate(float("nan")), "bad_rate"), (wrong_shape, "wrong_shape"), (no_frames, "wrong_shape"), (objects, "object_array"), (bomb, "truncated"),
-    (link_out, "symlink_out"), (bad_encoding, "bad_encoding"), (in_millimetres, "too_large"),
+    (link_out, "symlink_out"), (linked_folder, "symlink_folder"), (bad_encoding, "bad_encoding"), (in_millimetres, "too_large"),
 ])  # fmt: skip
 def test_one_bad_file_is_quarantined_and_the_rest_converts(tmp_path: Path, write: Callable[[Path], None], reason: str) -> None:
     native.write_joints(tmp_path)
@@ -117,6 +123,63 @@ def test_a_hostile_pickle_is_refused_and_not_run(tmp_path: Path, monkeypatch: py
     assert not (tmp_path / "pwned").exists()
 
 
+class _References:
+    """An array of references over bytes of the file's choosing: to follow one is the end of the process."""
+
+    def __reduce__(self) -> tuple[object, tuple[object, ...]]:
+        return np.ndarray, ((1,), np.dtype("O"), b"AAAAAAAA")
+
+
+def _by_state(array: np.ndarray, **changed: object) -> bytes:
+    """A pickle whose array state is ours: version, shape, type, order, data."""
+
+    class _State:
+        def __reduce__(self) -> tuple[object, ...]:
+            rebuild, arguments, state = array.__reduce__()
+            names = ("version", "shape", "type", "order", "data")
+            return rebuild, arguments, tuple(changed.get(name, value) for name, value in zip(names, state, strict=True))
+
+    return pickle.dumps({"x": _State()}, protocol=2)
+
+
+def test_no_pickle_makes_references_of_bytes(tmp_path: Path) -> None:
+    eight = np.frombuffer(b"AAAAAAAA", np.uint8)
+    record = np.dtype([("a", "O")])
+    for data in (
+        pickle.dumps({"x": _References()}), _by_state(eight, shape=(1,), type=np.dtype("O")), _by_state(eight, shape=(1,), type=record),
+        _by_state(eight, shape=(10**9,)), _by_state(eight, shape=(-1,)), _by_state(eight, type="O8"),
+        b"c__builtin__\nbytearray\n(I9999999999\ntR.", pickle.dumps({"x": np.zeros(2, [("a", "f8")])}),
+    ):  # fmt: skip
+        (tmp_path / "a.pkl").write_bytes(data)
+        with pytest.raises(BadRecording):
+            load_pickle(tmp_path, "a.pkl")
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_arrays_of_every_protocol_come_out_as_they_went_in(tmp_path: Path, protocol: int) -> None:
+    table = np.asfortranarray(np.arange(6.0).reshape(2, 3))
+    there = {"table": table, "turned": table.T, "big": np.arange(3, dtype=">i4"), "one": np.float64(3.5), "no": np.zeros((0, 3), np.float32),
+             "name": np.array("male"), "bytes": np.array(b"female"), "mixed": np.array([None, "a", {"b": np.arange(2)}], object),
+             "nested": [{"deep": (np.arange(4),)}]}  # fmt: skip
+    (tmp_path / "a.pkl").write_bytes(pickle.dumps(there, protocol=protocol))
+    found = load_pickle(tmp_path, "a.pkl")
+    for name in ("table", "turned", "big", "one", "no", "name", "bytes"):
+        assert np.array_equal(found[name], there[name]) and np.asarray(found[name]).dtype == np.asarray(there[name]).dtype, name
+    assert found["mixed"][1] == "a" and found["mixed"][2]["b"].tolist() == [0, 1] and found["nested"][0]["deep"][0].tolist() == [0, 1, 2, 3]
+    found["table"][0, 0] = 7.0
+
+
+def test_a_pickle_that_shares_and_holds_itself_takes_no_longer_than_its_size(tmp_path: Path) -> None:
+    shared: dict[str, object] = {"x": 0}
+    for _ in range(300):
+        shared = {"a": shared, "b": shared}
+    loop: list[object] = []
+    loop.append(loop)
+    for value in ({"x": shared}, {"x": loop}):
+        (tmp_path / "a.pkl").write_bytes(pickle.dumps(value))
+        assert set(load_pickle(tmp_path, "a.pkl")) == {"x"}
+
+
 def test_every_truncation_of_a_pickle_is_a_bad_recording(tmp_path: Path) -> None:
     whole = native.chumpy_pickle(native.model_arrays(24, 10))
     for stop in range(1, len(whole), max(1, len(whole) // 60)):
@@ -129,6 +192,8 @@ def test_bvh_that_lies_about_itself(tmp_path: Path) -> None:
     text = native.bvh_text(known_motion(30.0, 1.0), JOINT_MAPS["cmu"])
     assert len(parse_bvh(text, "x").values) == 31
     assert len(parse_bvh(text + text.splitlines()[-1] + "\n", "x").values) == 31
+    short = parse_bvh(text.rsplit("\n", 2)[0] + "\n", "x")
+    assert len(short.values) == 30 and short.extra == {"rows_missing": 1}, "a recorder that was stopped"
     for bad, reason in (
         (text[: int(len(text) * 0.7)], "truncated"), (text.replace("Frames:    31", "Frames:    0"), "truncated"),
         (text.replace("Frame Time: .0333333", "Frame Time: 0"), "bad_rate"), (text.replace("}", "", 1), "not_bvh"),

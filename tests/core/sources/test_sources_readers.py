@@ -1,5 +1,6 @@
 """One known motion through every reader: height, speed, facing, left and right, contact times, and every measured joint."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from stickgen_core.corpus.store import Corpus
 from stickgen_core.skeleton.body import JOINT
 from stickgen_core.skeleton.config import SkeletonConfig
 from stickgen_core.sources.actions import labels_for, load_actions
-from stickgen_core.sources.humanml3d import LEG_M
+from stickgen_core.sources.humanml3d import LEG_M, vote_for_first
 from stickgen_core.sources.readers import READERS, reader_for
 from stickgen_core.sources.registry import Licence, SourceSpec, load_registry
 from tests.factories import native
@@ -110,6 +111,49 @@ def test_later_folder_names_of_amass_give_the_same_origin() -> None:
         == "amass/BioMotionLab_NTroje/rub001/0001_treadmill_norm"
     )
     assert amass_origin("ACCAD/a b/C19 -  run_poses.npz") == amass_origin("ACCAD/a_b/C19_-_run_stageii.npz")
+    assert amass_origin("ACCAD/a b/C19 -  run_poses.npz") == amass_origin("ACCAD/a_b/C19_-__run_stageii.npz"), "a blank, an underscore"
+    assert amass_origin("BioMotionLab_NTroje/a__b/c_poses.npz").startswith("amass/BioMotionLab_NTroje/a_b/")
+
+
+@pytest.mark.parametrize("first_is_left", [True, False])
+def test_the_side_of_kits_legs_is_the_sets_and_no_kneeling_clip_decides_for_itself(tmp_path: Path, first_is_left: bool) -> None:
+    """Toes of a person who kneels lie behind the ankles: alone, such a clip would come out swapped and facing backwards."""
+    native.write_kit_ml(tmp_path, first_is_left=first_is_left)
+    kneeling = known_motion(12.5).joints[:40].copy()
+    kneeling[:, 0::1, 1] -= 0.4
+    for side in ("left", "right"):
+        knee = kneeling[:, JOINT[f"{side}_knee"]]
+        knee[:, 1] = 0.05
+        kneeling[:, JOINT[f"{side}_ankle"]] = knee - [0, 0, 0.4]
+        kneeling[:, JOINT[f"{side}_foot"]] = knee - [0, 0, 0.55]
+    values = native.kit_joints(kneeling, first_is_left=first_is_left)
+    assert vote_for_first(values) == 0
+    np.save(tmp_path / "kit_ml" / "new_joints" / "00002.npy", values)
+    assert {clip.extra["first_side"] for clip in converted(tmp_path, "kit_ml")} == {"left" if first_is_left else "right"}
+
+
+def test_clips_of_an_uneven_rate_play_at_their_true_speed_where_amass_tells_it(tmp_path: Path) -> None:
+    """59 Hz become 29.5 Hz, not 20, when every second frame is kept; captions count frames at 20."""
+    native.write_humanml3d(tmp_path)
+    native.write_amass(tmp_path, fps=59.0)
+    (tmp_path / "amass" / "CMU").rename(tmp_path / "amass" / "DanceDB")
+    index = tmp_path / "humanml3d" / "index.csv"
+    index.write_text(index.read_text().replace("/CMU/", "/DanceDB/"))
+    motion = tmp_path / "humanml3d" / "HumanML3D" / "new_joints" / "000001.npy"
+    np.save(motion, known_motion(59.0).joints[::2].astype(np.float32))
+    clips = list(converted(tmp_path, "humanml3d"))
+    assert clips[0].frames / 25 == pytest.approx(8.0, abs=0.1) and "rate_assumed_hz" not in clips[0].extra
+    assert [clip.frames / 25 for clip in clips[1:]] == pytest.approx([3.0 * 20 / 29.5], abs=0.1)
+    shutil.rmtree(tmp_path / "amass")
+    again = next(iter(converted(tmp_path, "humanml3d")))
+    assert again.extra["rate_assumed_hz"] == 20 and again.frames / 25 == pytest.approx(8.0 * 29.5 / 20, abs=0.1)
+
+
+def test_humanml3d_without_its_texts_is_absent_and_says_so(tmp_path: Path) -> None:
+    native.write_humanml3d(tmp_path)
+    shutil.rmtree(tmp_path / "humanml3d" / "HumanML3D" / "texts")
+    corpus = converted(tmp_path, "humanml3d")
+    assert len(corpus) == 0 and "texts/*.txt" in str(corpus.manifest.notes["absent"])
 
 
 def test_humanml3d_spans_become_clips_of_their_own_and_mirrors_are_left_out(tmp_path: Path) -> None:
@@ -155,6 +199,13 @@ def test_ntu_ghosts_go_ids_of_17_digits_stay_apart_and_cameras_share_an_origin(t
     assert clips[0].extra["splits"] == {"xsub": "test", "xview": "test", "xset": "test"}
     assert by_reason(corpus.ledger()) == {"official_missing_list": 1}
     assert clips[0].joint_source[JOINT["left_collar"]] == 1 and clips[0].joint_source[JOINT["left_wrist"]] == 0
+
+
+def test_of_a_class_of_two_the_one_who_stands_still_stays(tmp_path: Path) -> None:
+    """Somebody points a finger at somebody: whoever is pointed at hardly moves. In a class of one such a body is a reflection."""
+    native.write_ntu(tmp_path, name="S001C002P003R002A054", still=True)
+    native.write_ntu(tmp_path, name="S001C002P003R002A007", still=True)
+    assert {clip.extra["class"]: clip.actors for clip in converted(tmp_path, "ntu_rgbd")} == {"A054": 2, "A007": 1}
 
 
 def test_a_person_who_leaves_and_comes_back_is_one_actor(tmp_path: Path) -> None:
