@@ -121,4 +121,4 @@ def _cap(
         return solved, 0
     keep = keep_within(classes, asked, rank, solved.counts)
     before = classes.each(available) / max(int(asked.sum()), 1)
-    return solved, sieve.drop(reason, ~keep, value=before, limit=round(max(solved.shares.values()), 6))
+    return solved, sieve.drop(reason, ~keep, value=before, limit=classes.each(solved.shares).round(6))

@@ -24,7 +24,7 @@ from stickgen_core.skeleton.config import SkeletonConfig
 from stickgen_core.sources.recording import Text
 
 Progress = Callable[[str, int, int], None] | None
-MERGE_VERSION = 1
+MERGE_VERSION = 2
 BALANCED_SPLIT = "train"
 MERGED_COLUMNS = ("motion_digest", *SCORE_COLUMNS)  # of the measurements, those that become annotations
 
@@ -49,7 +49,7 @@ def merge(
     workers      processes that measure; the result does not depend on it
     skeleton     how recombined motion becomes sticks, where `config.recombine` asks for any
     """
-    forced, train_only = dict(forced or {}), frozenset(train_only)
+    forced, train_only, artificial = dict(forced or {}), frozenset(train_only), 0
     if config.recombine.on and any(len(corpus) for corpus in corpora):
         # Recombined clips are made of what is in training without them, and then merged like everything else.
         plain = merge(corpora, config.model_copy(update={"recombine": RecombineConfig()}), folder.with_name(f"{folder.name}.plain"), shards=shards,
@@ -57,7 +57,7 @@ def merge(
         made = recombine(
             plain, config, folder.with_name(f"{folder.name}.recombined"), shards=plain.pool, skeleton=skeleton, progress=progress
         )
-        corpora = [*corpora, made]
+        corpora, artificial = [*corpora, made], len(made)
     parents = {corpus.manifest.name: corpus.digest for corpus in corpora}
     recipe = merge_recipe(config, forced, train_only)
     ready = current(folder, recipe, parents)
@@ -72,13 +72,18 @@ def merge(
     same = equal_motions(measured["motion_digest"])
     origins = index["origin"].combine_chunks().dictionary_encode().indices.to_numpy()
     near = near_across(there, tables, origins, config, cache) if config.duplicates.group else Pairs.of([])
-    joined = np.concatenate(
-        [*(np.stack([np.full(len(g) - 1, g[0]), g[1:]], axis=1) for g in same), np.stack([near.first, near.second], axis=1)]
-    )
-    splits = assign_splits(index, config.splits, forced=forced, train_only=train_only, same=joined)
+    made = np.arange(index.num_rows) >= index.num_rows - artificial
+    alike = np.concatenate([*(_pairs(group, made) for group in same), np.stack([near.first, near.second], axis=1)])
+    # What is made of captured motion follows its parts, and never moves them: a resemblance of its own joins nothing.
+    of_made = made[alike].any(1)
+    splits = assign_splits(index, config.splits, forced=forced, train_only=train_only, same=alike[~of_made])
     sieve = Sieve("merge", index.num_rows)
-    texts = _collapse(corpora, index, same, sieve)
+    spoilt = _like_held_out(alike[of_made], made, splits.split)
+    sieve.drop("like_held_out", spoilt, detail="resembles a clip of val or test")
+    texts = _collapse(corpora, index, [group[~spoilt[group]] for group in same if (~spoilt[group]).sum() > 1], sieve)
     balance = _balance(index, splits.split, config, sieve)
+    stay = set(index["id"].take(pa.array(np.flatnonzero(sieve.kept))).to_pylist())
+    texts = {name: told for name, told in texts.items() if name in stay}
     annotations: dict[str, Any] = {
         "split": pa.array(splits.split, pa.string()), "group": pa.array(splits.group, pa.string()),
         **{column: measured[column] for column in MERGED_COLUMNS},
@@ -96,6 +101,21 @@ def merge(
         corpora, folder, name, recipe, rows=rows, annotations=annotations, ledger=sieve.ledger(index), notes=notes, parents=parents,
         texts=texts, shards=shards,
     )  # fmt: skip
+
+
+def _pairs(group: np.ndarray, made: np.ndarray) -> np.ndarray:
+    """[m, 2] what joins the rows of one motion: captured ones in a chain, made ones each with every captured one."""
+    captured, others = group[~made[group]], group[made[group]]
+    chain = np.stack([captured[:-1], captured[1:]], axis=1)
+    return np.concatenate([chain, np.stack([np.repeat(captured, len(others)), np.tile(others, len(captured))], axis=1)])
+
+
+def _like_held_out(alike: np.ndarray, made: np.ndarray, split: np.ndarray) -> np.ndarray:
+    """[n] bool: made rows that resemble a captured one outside training."""
+    spoilt = np.zeros(len(made), bool)
+    for first, second in (alike.T, alike.T[::-1]):
+        spoilt[first[made[first] & ~made[second] & (split[second] != BALANCED_SPLIT)]] = True
+    return spoilt
 
 
 def _collapse(corpora: Sequence[Corpus], index: pa.Table, same: Sequence[np.ndarray], sieve: Sieve) -> dict[str, tuple[Text, ...]]:

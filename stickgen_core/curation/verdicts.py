@@ -35,10 +35,13 @@ class Sieve:
         self.limit = np.full(self.count, np.nan)
 
     def drop(
-        self, reason: str, refused: np.ndarray, value: np.ndarray | None = None, limit: float | None = None,
+        self, reason: str, refused: np.ndarray, value: np.ndarray | None = None, limit: float | np.ndarray | None = None,
         detail: Iterable[str] | str = "",
     ) -> int:  # fmt: skip
-        """Take out the refused rows [n] bool that are still in; `value` and `detail` are aligned with all rows. Returns how many went."""
+        """Take out the refused rows [n] bool that are still in; `value`, `detail` and a `limit` a row are aligned with all rows.
+
+        Returns how many went.
+        """
         going = self.kept & refused
         self.kept &= ~refused
         self.reason[going] = reason
@@ -46,8 +49,9 @@ class Sieve:
         if value is not None:
             self.value[going] = np.asarray(value, float)[going]
         if limit is not None:
-            self.limit[going] = limit
-        self.steps.append(Step(reason, int(going.sum()), int(self.kept.sum()), limit))
+            self.limit[going] = np.broadcast_to(np.asarray(limit, float), self.count)[going]
+        told = None if limit is None else float(self.limit[going].min() if going.any() else np.max(limit))
+        self.steps.append(Step(reason, int(going.sum()), int(self.kept.sum()), told))
         return int(going.sum())
 
     def ledger(self, index: pa.Table) -> pa.Table:

@@ -154,6 +154,19 @@ def test_equal_motions_collapse_to_the_captioned_one_with_texts_united(store, tm
     assert merged.verify() == []
 
 
+def test_a_clip_that_gained_captions_may_still_be_capped_away(sources, store, tmp_path):
+    """Its captions then go with it: they belong to a clip that is not there."""
+    told = [walk(100 + 3 * n, stride_hz=0.6 + 0.013 * n, seed=n) for n in range(30)]
+    twice = store(
+        "huge", (clip(f"huge/{n}{which}", j, texts=(f"{which} {n}",), origin=f"huge/{n}") for n, j in enumerate(told) for which in "ab")
+    )
+    merged = merge([*(store(n, bank(n, 5)) for n in ("real", "mute")), twice], replace_balance(CONFIG, 0.4), tmp_path / "merged")
+    reasons = Counter(row["reason"] for row in merged.ledger().to_pylist())
+    assert reasons["duplicate"] == 30 and reasons["source_balance"] > 0
+    left = [merged.texts(n) for n, name in enumerate(merged.ids) if name.startswith("huge/")]
+    assert left and all(len(texts) == 2 for texts in left) and merged.verify() == []
+
+
 def test_a_test_id_reaches_a_bit_equal_motion_of_another_origin(store, tmp_path):
     joints = [walk(100 + n, stride_hz=0.7 + 0.02 * n) for n in range(12)]
     official = store("humanml3d", [clip(f"humanml3d/{n}", j, official_split="test") for n, j in enumerate(joints)])
@@ -212,6 +225,8 @@ def test_sft_asks_for_text_caps_actions_and_synthetic_and_reports_its_overlap(st
     assert "mute" not in counts and counts["synthetic"] <= 0.4 * len(rows) and counts["real"] <= 0.6 * len(rows)
     actions = Counter(row["action"] for row in rows)
     assert all(n <= 0.3 * len(rows) for action, n in actions.items() if action >= 0)
+    capped = [row for row in stages["sft"].ledger().to_pylist() if row["reason"] in ("action_balance", "source_balance")]
+    assert capped and all(row["limit"] < 1 and row["value"] > row["limit"] for row in capped), "each over the share of its own class"
     found = curation_statistics(merged, stages)
     assert found["overlap_within_train"]["sft_in_pretrain"]["clips"] <= len(rows)
     write_statistics(tmp_path / "curation_stats.json", found)

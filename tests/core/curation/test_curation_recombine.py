@@ -12,6 +12,7 @@ from stickgen_core.curation.recombine import longest_flight, recombine
 from stickgen_core.curation.retelling import mirrored_texts, retimed_texts, swapped_sides
 from stickgen_core.curation.splicing import best_join, bone_lengths, joined
 from stickgen_core.skeleton import JOINT, JOINT_COUNT, physics, stick_layout, sticks
+from stickgen_core.skeleton.mirror import mirror_joints
 from stickgen_core.sources.recording import Text
 from tests.core.curation.curation_motions import FPS, walk, wave
 
@@ -116,6 +117,23 @@ def test_recombined_clips_are_merged_and_nothing_crosses_a_split(sources, tmp_pa
         parts = one.extra.get("spliced_of", [name.split("~")[0]])
         origins = {plain.clip(plain.position(part)).origin for part in parts}
         assert set(one.extra["origins"]) == origins and {before[part] for part in parts} == {"train"}
+    assert not [leak for leak in find_leaks(merged, ON) if leak.blocking]
+
+
+def test_a_test_clip_that_mirrors_a_training_clip_moves_nothing_but_what_resembles_it(sources, store, tmp_path):
+    """Spliced clips chain their parts together: one resemblance would take the whole chain, made clips with it, into the test split."""
+    plain = merge(sources, OFF, tmp_path / "plain", shards=tmp_path / "shards")
+    name = next(n for n, split in zip(plain.ids, plain.column("split"), strict=True) if split == "train" and n.startswith("alpha"))
+    mirror = mirror_joints(plain.clip(plain.position(name)).joints.astype(np.float64))[:, 0]
+    test = store("beta", [clip("beta/t", mirror, official_split="test")])
+    before = merge([*sources, test], OFF, tmp_path / "without", shards=tmp_path / "shards")
+    merged = merge([*sources, test], ON, tmp_path / "merged", shards=tmp_path / "shards")
+    split = dict(zip(merged.ids, merged.column("split"), strict=True))
+    old = dict(zip(before.ids, before.column("split"), strict=True))
+    assert {n: split[n] for n in old if n in split} == {n: s for n, s in old.items() if n in split}
+    assert {split[n] for n in split if "~" in n} == {"train"}
+    gone = {row["id"] for row in merged.ledger().to_pylist() if row["reason"] == "like_held_out"}
+    assert f"{name}~mirrored" in gone and gone and all("~" in n for n in gone)
     assert not [leak for leak in find_leaks(merged, ON) if leak.blocking]
 
 
