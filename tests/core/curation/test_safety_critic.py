@@ -136,6 +136,34 @@ def test_absent_people_are_not_judged():
     assert not evaluate_motion_safety(pair).is_safe
 
 
+def test_nothing_is_compared_across_an_absence():
+    """A runner is 2 m farther on when she comes back, a picture is no less a picture, and a loop is none longer."""
+    runner = seen(walk())
+    runner[:, 0::2] += 2.5 * np.arange(150)[:, None] / FPS
+    gap = np.ones((150, 1), bool)
+    gap[60:100] = False
+    assert not evaluate_motion_safety(np.where(gap, runner, 0), present=gap).issues
+    noisy = runner + np.random.default_rng(0).normal(0, 0.05, runner.shape)
+    for spoiled, check in ((seen(frozen()), "frozen"), (seen(stuck_loop()), "repetitive"), (noisy, "jittery")):
+        assert check in checks(evaluate_motion_safety(np.where(gap, spoiled, 0), present=gap))
+
+
+def test_a_fault_in_a_short_stay_weighs_by_all_the_frames_in_view():
+    sunk = seen(walk())
+    sunk[148:, 1::2] -= 0.25
+    gap = np.ones((150, 1), bool)
+    gap[140:148] = False
+    result = evaluate_motion_safety(sunk, present=gap)
+    assert checks(result) == {"ground"} and result.is_safe
+
+
+def test_someone_who_comes_once_is_judged_as_if_the_clip_were_that_stay():
+    late = np.zeros((150, 1), bool)
+    late[30:120] = True
+    for motion in (seen(walk()), seen(frozen()), seen(stuck_loop()), seen(jittery(noise_m=0.05)), seen(teleport(metres=1.5))):
+        assert evaluate_motion_safety(motion, present=late) == evaluate_motion_safety(motion[30:120])
+
+
 def test_the_rate_matters():
     slow_rate = SafetyConfig(fps=FPS * 10)
     assert "velocity" in checks(evaluate_motion_safety(seen(walk()), slow_rate))
