@@ -8,11 +8,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from stickgen_core.evaluation.distances import energy_distance
-from stickgen_core.evaluation.intervals import Measure
+from stickgen_core.evaluation.intervals import Measure, not_computed
 from stickgen_core.evaluation.kinematics import Motion
 
 # Differences of the positions: speed, acceleration, jerk.
 ORDERS = (1, 2, 3)
+# A feature varies where its values differ by more than this share of the largest; less is rounding.
+ROUNDING = 1e-9
+UNIT = "standard deviations"
 
 
 def kinetic_features(clips: Sequence[Motion], fps: float) -> np.ndarray:
@@ -22,12 +25,16 @@ def kinetic_features(clips: Sequence[Motion], fps: float) -> np.ndarray:
 
 def kinetic_distance(generated: np.ndarray, real: np.ndarray) -> Measure:
     """Energy distance of kinetic features in octaves, in standard deviations of the real set a feature: [N,D], [M,D] -> Measure."""
-    typical = np.maximum(real.mean(0), np.finfo(np.float64).tiny)
+    n = min(len(generated), len(real))
+    if n < 2:
+        return not_computed("not computed: fewer than 2 samples", n, UNIT)
+    varies = np.ptp(real, axis=0) > ROUNDING * real.max(0)
+    if not varies.any():
+        return not_computed("not computed: the real set does not vary", n, UNIT)
+    typical = np.where(varies, real.mean(0), 1.0)
     a, b = np.log2(1 + generated / typical), np.log2(1 + real / typical)
-    spread = b.std(0)
-    told = spread > 0
-    scale = spread[told] * np.sqrt(max(told.sum(), 1))
-    return energy_distance(a[:, told] / scale, b[:, told] / scale, "standard deviations")
+    scale = b.std(0)[varies] * np.sqrt(varies.sum())
+    return energy_distance(a[:, varies] / scale, b[:, varies] / scale, UNIT)
 
 
 def _sizes(clip: Motion, order: int) -> np.ndarray:

@@ -97,6 +97,18 @@ def test_the_kinetic_distance_knows_speed_and_noise_and_nothing_of_length():
     assert abs(kinetic_distance(again, real).value) < 0.2
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_kinetic_distance_to_clips_that_do_not_vary_is_not_computed_and_says_so():
+    moving = kinetic_features([clip(sway=0.1 * n, noise=0.001, seed=n) for n in range(1, 5)], FPS)
+    still = kinetic_features([clip(), clip()], FPS)
+    for generated, real, why in ((moving, moving[:1], "fewer than 2"), (moving[:1], moving, "fewer than 2"),
+                                 (moving, still, "does not vary"), (moving, moving[[0, 0]], "does not vary")):  # fmt: skip
+        found = kinetic_distance(generated, real)
+        assert found.value is None and why in found.note and found.unit == "standard deviations"
+    half_still = np.concatenate([moving, np.zeros_like(moving)], 1)
+    assert kinetic_distance(np.tile(moving, 2), half_still).value == pytest.approx(kinetic_distance(moving, moving).value)
+
+
 def test_sliding_feet_are_measured_only_in_contact():
     arguments = (ANATOMY, FPS, 0.08, 0.3)
     assert foot_slide(clip(speed=1.0), *arguments) == pytest.approx(1.0)
