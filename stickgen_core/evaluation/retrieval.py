@@ -12,6 +12,9 @@ from stickgen_core.evaluation.finite import finite
 from stickgen_core.evaluation.intervals import Measure, bootstrap, not_computed
 from stickgen_core.records.seeds import generator
 
+# Features come from float32 networks: a difference in similarity below a millionth is rounding, and a tie.
+TIE = 1e-6
+
 
 def unit_vectors(features: np.ndarray) -> np.ndarray:
     """Rows of length 1: [N,D] -> [N,D]; a zero row is an error, it has no direction."""
@@ -29,17 +32,19 @@ def pools(count: int, size: int, reshuffles: int, seed: int) -> np.ndarray:
     return np.array(orders, np.int64).reshape(reshuffles, whole, size)
 
 
+def _first_correct(similarity: np.ndarray, correct: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Candidates above the best correct one, tied with it, and correct among the tied: [...,Q,C], bool [...,Q,C] -> [...,Q] each."""
+    best = np.where(correct, similarity, -np.inf).max(-1, keepdims=True)
+    tied = np.abs(similarity - best) <= TIE
+    return (similarity > best + TIE).sum(-1), tied.sum(-1), (tied & correct).sum(-1)
+
+
 def hit_share(similarity: np.ndarray, correct: np.ndarray, k: int) -> np.ndarray:
     """Probability that a correct candidate is among the k nearest, with ties in random order: [...,Q,C], bool [...,Q,C] -> [...,Q].
 
-    Counts the best correct candidate only. Features come from float32 networks, so a difference below a millionth is rounding and a tie.
+    Counts the best correct candidate only.
     """
-    best = np.where(correct, similarity, -np.inf).max(-1, keepdims=True)
-    tolerance = 1e-6
-    above = (similarity > best + tolerance).sum(-1)
-    tied = np.abs(similarity - best) <= tolerance
-    tied_correct = (tied & correct).sum(-1)
-    tied_all = tied.sum(-1)
+    above, tied_all, tied_correct = _first_correct(similarity, correct)
     slots = np.clip(k - above, 0, tied_all)
     # Chance that `slots` draws without replacement from the tied candidates all miss the correct ones.
     miss = np.ones(slots.shape)
@@ -48,6 +53,15 @@ def hit_share(similarity: np.ndarray, correct: np.ndarray, k: int) -> np.ndarray
         factor = np.where(left > 0, np.clip(left - tied_correct, 0, None) / np.maximum(left, 1), 0.0)
         miss = np.where(draw < slots, miss * factor, miss)
     return 1.0 - miss
+
+
+def expected_rank(similarity: np.ndarray, correct: np.ndarray) -> np.ndarray:
+    """Rank of the nearest correct candidate, 1 the best, with ties in random order: [...,Q,C], bool [...,Q,C] -> [...,Q].
+
+    Of t tied candidates c are correct; they part the t - c others into c + 1 runs of equal expected length, and one run comes before the first.
+    """
+    above, tied_all, tied_correct = _first_correct(similarity, correct)
+    return above + (tied_all - tied_correct) / (tied_correct + 1) + 1
 
 
 def r_precision(
@@ -85,9 +99,7 @@ def full_retrieval(
         f"full_set_recall_{k}": bootstrap(hit_share(similarity, correct, k), seed, f"full {k}", resamples, unit=f"share of {len(text)}")
         for k in ranks
     }
-    best = np.where(correct, similarity, -np.inf).max(-1, keepdims=True)
-    ranks_found = (similarity > best).sum(-1) + ((similarity == best).sum(-1) - (correct & (similarity == best)).sum(-1)) / 2 + 1
-    found["full_set_median_rank"] = Measure(float(np.median(ranks_found)), n=len(text), unit="rank")
+    found["full_set_median_rank"] = Measure(float(np.median(expected_rank(similarity, correct))), n=len(text), unit="rank")
     return found
 
 

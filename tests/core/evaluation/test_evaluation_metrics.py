@@ -1,5 +1,7 @@
 """Metrics by known answers: each would be wrong in a way that somebody has already published."""
 
+from itertools import permutations
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,6 +12,7 @@ from stickgen_core.evaluation.distances import disjoint_halves, energy_distance,
 from stickgen_core.evaluation.intervals import Measure, bootstrap, t_interval, t_quantile, wilson
 from stickgen_core.evaluation.retrieval import (
     alignment,
+    expected_rank,
     full_retrieval,
     hit_share,
     matching_distance,
@@ -116,6 +119,22 @@ def test_hits_count_ties_in_expectation():
     assert hit_share(similarity, correct, 1) == pytest.approx(0.5)
     assert hit_share(similarity, correct, 2) == pytest.approx(1.0)
     assert hit_share(np.zeros((1, 4)), np.array([[True, True, False, False]]), 2) == pytest.approx(1 - 1 / 6)
+
+
+def test_the_expected_rank_among_ties_is_the_mean_over_every_order():
+    for tied, right in ((6, 1), (6, 2), (5, 3), (4, 4)):
+        similarity, correct = np.array([[2.0, *[1.0] * tied, 0.0]]), np.zeros((1, tied + 2), bool)
+        correct[0, 1 : 1 + right] = correct[0, -1] = True
+        first = [min(order[:right]) for order in permutations(range(tied))]
+        assert expected_rank(similarity, correct) == pytest.approx(2 + np.mean(first))
+    constant = np.tile([[1.0, 0.0]], (110, 1))
+    tenth = np.arange(110)[:, None] % 10 == np.arange(110) % 10  # 11 of 110 are correct
+    assert full_retrieval(constant, constant, tenth, seed=0, resamples=5)["full_set_median_rank"].value == pytest.approx(99 / 12 + 1)
+
+
+def test_a_rank_does_not_hang_on_the_rounding_of_float32():
+    similarity, correct = np.array([[0.5, 0.5 + 1e-7, 0.5 - 1e-7]]), np.array([[True, False, False]])
+    assert expected_rank(similarity, correct) == 2.0
 
 
 def test_the_two_directions_are_two_metrics():
