@@ -20,14 +20,21 @@ _POWER_LEVENE = {3: 0.00, 4: 0.21, 5: 0.08, 6: 0.30, 7: 0.29, 8: 0.47, 9: 0.51, 
 
 @dataclass(frozen=True)
 class Welch:
-    """Difference of two means without assuming equal variances; `p` two-sided, `effect` in pooled standard deviations."""
+    """Difference of two means without assuming equal variances; `p` two-sided, `effect` in pooled standard deviations.
+
+    Where neither group varies and the means differ, nothing says how far they would by accident: all but the difference is None, `note` says why.
+    """
 
     difference: float
-    low: float
-    high: float
-    p: float
-    degrees: float
-    effect: float
+    low: float | None
+    high: float | None
+    p: float | None
+    degrees: float | None
+    effect: float | None
+    note: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        return {key: round_to(value) if isinstance(value, float) else value for key, value in vars(self).items()}
 
 
 def welch(a: Sequence[float], b: Sequence[float]) -> Welch:
@@ -37,12 +44,13 @@ def welch(a: Sequence[float], b: Sequence[float]) -> Welch:
     x, y = finite("first group", np.asarray(a), 1), finite("second group", np.asarray(b), 1)
     if min(len(x), len(y)) < 2:
         raise StickgenError(f"Welch's test needs at least 2 values a group, found {len(x)} and {len(y)}")
+    if np.ptp(x) == np.ptp(y) == 0:
+        if x[0] == y[0]:
+            return Welch(0.0, 0.0, 0.0, 1.0, float(len(x) + len(y) - 2), 0.0)
+        return Welch(float(x[0] - y[0]), None, None, None, None, None, "p not computed: neither group varies")
     part_x, part_y = x.var(ddof=1) / len(x), y.var(ddof=1) / len(y)
     difference = float(x.mean() - y.mean())
     error = float(np.sqrt(part_x + part_y))
-    if error == 0:
-        degrees = float(len(x) + len(y) - 2)
-        return Welch(difference, difference, difference, 1.0 if difference == 0 else 0.0, degrees, 0.0)
     degrees = float((part_x + part_y) ** 2 / (part_x**2 / (len(x) - 1) + part_y**2 / (len(y) - 1)))
     half = float(student.ppf(0.975, degrees)) * error
     pooled = float(np.sqrt((x.var(ddof=1) + y.var(ddof=1)) / 2))
@@ -56,11 +64,11 @@ def welch(a: Sequence[float], b: Sequence[float]) -> Welch:
     )
 
 
-def holm(p_values: Mapping[str, float]) -> dict[str, float]:
-    """Holm's adjusted p values of one family of comparisons, each at least the one before it."""
+def holm(p_values: Mapping[str, float | None]) -> dict[str, float]:
+    """Holm's adjusted p values of one family of comparisons, each at least the one before it; what has no p is not of the family."""
     adjusted: dict[str, float] = {}
     highest = 0.0
-    ordered = sorted(p_values.items(), key=lambda item: (item[1], item[0]))
+    ordered = sorted(((name, p) for name, p in p_values.items() if p is not None), key=lambda item: (item[1], item[0]))
     for place, (name, p) in enumerate(ordered):
         highest = max(highest, min(1.0, (len(ordered) - place) * p))
         adjusted[name] = highest
@@ -105,8 +113,7 @@ def compare_groups(groups: Mapping[str, Sequence[float]], reference: str) -> dic
     tests = {name: welch(values, groups[reference]) for name, values in groups.items() if name != reference}
     adjusted = holm({name: test.p for name, test in tests.items()})
     result: dict[str, Any] = {
-        name: {**{key: round_to(value) for key, value in vars(test).items()}, "p_holm": round_to(adjusted[name])}
-        for name, test in tests.items()
+        name: {**test.as_json(), "p_holm": round_to(adjusted[name]) if name in adjusted else None} for name, test in tests.items()
     }
     spread = variances(*groups.values())
     if spread:

@@ -63,7 +63,7 @@ def validated(report: Mapping[str, Any], origin: object) -> Mapping[str, Any]:
 def compare_aggregates(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Any]:
     """Measure by measure b - a: Welch with Holm over the measures, the paired difference over shared seeds, Levene for information.
 
-    Reports by different evaluators, corpora or settings are refused.
+    Reports by different evaluators, corpora or settings are refused. Where no p can be computed, `differs` is None and `note` says why.
     """
     for key in ("evaluator", "corpus", "config"):
         if a["provenance"][key] != b["provenance"][key]:
@@ -77,8 +77,9 @@ def compare_aggregates(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, 
         seeds = [{int(seed): value for seed, value in side["measures"][name]["points"].items()} for side in (a, b)]
         both = set(seeds[0]) & set(seeds[1])
         rows[name] = {
-            "a": a["measures"][name], "b": b["measures"][name], **{key: round_to(value) for key, value in vars(test).items()},
-            "p_holm": round_to(adjusted[name]), "differs": adjusted[name] < 0.05, "levene": variances(*map(np.asarray, points[name])),
+            "a": a["measures"][name], "b": b["measures"][name], **test.as_json(),
+            "p_holm": round_to(adjusted[name]) if name in adjusted else None,
+            "differs": adjusted[name] < 0.05 if name in adjusted else None, "levene": variances(*map(np.asarray, points[name])),
             "paired": paired(seeds[1], seeds[0]).as_json() if both else None,
         }  # fmt: skip
-    return {"a": a["run"], "b": b["run"], "seeds": [a["seeds"], b["seeds"]], "family": len(rows), "measures": rows}
+    return {"a": a["run"], "b": b["run"], "seeds": [a["seeds"], b["seeds"]], "family": len(adjusted), "measures": rows}

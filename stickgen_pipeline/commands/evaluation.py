@@ -183,7 +183,8 @@ def compare(options: argparse.Namespace) -> int:
         return 0 if found["equal"] else 1
     if kind == "aggregate":
         found = seeds.compare_aggregates(a, b)
-        tests = [(name, f"{m['difference']:.4g}", f"[{m['low']:.4g}, {m['high']:.4g}]", f"{m['p']:.3g}", f"{m['p_holm']:.3g}", "differs" if m["differs"] else "")
+        tests = [(name, f"{m['difference']:.4g}", "", "", "", m["note"]) if m["p"] is None else
+                 (name, f"{m['difference']:.4g}", f"[{m['low']:.4g}, {m['high']:.4g}]", f"{m['p']:.3g}", f"{m['p_holm']:.3g}", "differs" if m["differs"] else "")
                 for name, m in found["measures"].items()]  # fmt: skip
         text = table(("measure", f"{found['b']} - {found['a']}", "95 % (Welch)", "p", "p (Holm)", ""), tests)
         answer(options, found, f"{text}\nnormality and variance tests are in --json with their power; they decide nothing")

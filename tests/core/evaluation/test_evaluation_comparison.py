@@ -41,6 +41,16 @@ def test_equal_constant_groups_do_not_differ():
     assert welch([1.0, 1.0], [1.0, 1.0]).p == 1.0
 
 
+@pytest.mark.parametrize("value", [0.75, 0.1])  # the mean of three 0.1 is not 0.1
+def test_constant_groups_that_differ_have_no_p_and_are_not_of_the_family(value):
+    found = welch([value] * 3, [0.5] * 3)
+    assert found.difference == pytest.approx(value - 0.5) and "neither group varies" in found.note
+    assert found.p is found.low is found.high is found.effect is None
+    groups = {"a": [1.0, 1.0, 1.0], "b": [2.0, 2.0, 2.0], "c": [1.0, 1.1, 1.3]}
+    told = compare_groups(groups, "a")
+    assert told["b"]["p"] is told["b"]["p_holm"] is None and told["c"]["p_holm"] == told["c"]["p"]
+
+
 def test_pairing_on_shared_seeds_is_sharper_than_welch():
     base = {s: float(s) for s in range(5)}
     better = {s: v + 1 + 0.01 * s for s, v in base.items()}

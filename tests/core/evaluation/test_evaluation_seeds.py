@@ -64,6 +64,18 @@ def test_a_shift_is_found_by_welch_and_more_sharply_by_pairs_and_equal_runs_do_n
     assert found["levene"]["power"] == 0.08
 
 
+def test_measures_that_no_seed_moves_are_not_said_to_differ():
+    two = [
+        aggregate_reports("a", {s: report(s, kid=0.5 + n * s / 1000, fid=9.0 + n, frozen=0.0) for s in (42, 123, 456)})["content"]
+        for n in range(1, 3)
+    ]
+    found = compare_aggregates(*two)
+    assert found["measures"]["fid"]["differs"] is None and "neither group varies" in found["measures"]["fid"]["note"]
+    assert found["measures"]["frozen"]["p"] == 1 and found["measures"]["frozen"]["differs"] is False
+    assert found["family"] == 2 and found["measures"]["fid"]["p_holm"] is None
+    json.dumps(found, allow_nan=False)
+
+
 def test_reports_are_compared_within_a_tolerance_and_only_by_one_judge():
     a, b = report(1, kid=1.0, mm_dist=1.0), report(2, kid=1.05, mm_dist=1.3)
     found = compare_reports(a, b, 0.1)
