@@ -18,7 +18,7 @@ from stickgen_core.evaluation.config import EvaluationConfig
 from stickgen_core.evaluation.evaluator import Evaluator
 from stickgen_core.evaluation.fits import checkpoint_fits, evaluator_fits
 from stickgen_core.evaluation.gallery import Gallery, gallery
-from stickgen_core.evaluation.honesty import honesty_rows, mirrored, monotone, nearest_caption
+from stickgen_core.evaluation.honesty import honesty_rows, lendable, mirrored, monotone, nearest_caption
 from stickgen_core.evaluation.intervals import Measure, round_to
 from stickgen_core.evaluation.items import Items, Progress, choose, read_items
 from stickgen_core.evaluation.judge import Judge, Row, over_repetitions
@@ -143,7 +143,7 @@ def _judged(
         "sweep": sweep(sampler, judge, corpus, config, title, progress),
         "thresholds": verdicts({**own, **losses, **bench.robustness}, config.thresholds),
         "curves": curves, "clips": list(figures.told), "failures": list(failures.told),
-        "warnings": _warnings(corpus, evaluator, items, rows, own, config, bench),
+        "warnings": _warnings(corpus, evaluator, items, rows, own, config, bench) + _reference_warnings(corpus, judge, train),
     }  # fmt: skip
     made = {"wall_s": round(time.monotonic() - started, 1), "torch": torch.__version__, "threads": torch.get_num_threads(),
             "cost": _cost(sampler, items, config)}  # fmt: skip
@@ -185,7 +185,8 @@ def _provenance(
         "encoder": str(corpus.manifest.notes.get("encoder_digest", "")), "statistics": sampler.statistics.digest, "config": config_hash(config),
         "artefact_rules": config_hash(bench.scores), "safety_rules": config_hash(bench.safety), "protocol": config.protocol,
         "protocol_departures": departures(bench.protocol, config) if bench.protocol else [], "split": config.split, "n": len(items),
-        "repetitions": config.repetitions, "seed": config.seed, "reference_n": len(judge.reference), "train_n": len(train),
+        "repetitions": config.repetitions, "seed": config.seed, "reference_n": len(judge.reference),
+        "reference_split": _split_of(judge.reference, corpus), "train_n": len(lendable(train, judge.reference)),
         "length_rule": "the real clip's length is given", "device": sampler.device.type, "layout": layout_of_width(sampler.statistics.width).name,
         "fps": sampler.statistics.fps,
     }  # fmt: skip
@@ -195,7 +196,7 @@ def _known_rows(
     judge: Judge, items: Items, train: Items, corpus: Corpus, vectors: Vectors, bench: Bench, progress: Progress
 ) -> list[Row]:  # fmt: skip
     """The honesty rows, from the cache where evaluator, clips and settings are the same."""
-    key = digest_json({"rows": 4, "evaluator": judge.evaluator.digest, "corpus": corpus.digest, "config": config_hash(judge.config),
+    key = digest_json({"rows": 5, "evaluator": judge.evaluator.digest, "corpus": corpus.digest, "config": config_hash(judge.config),
                        "scores": config_hash(judge.scores), "lengths": [list(items.frames), sum(train.frames)]})  # fmt: skip
     path = bench.cache / f"{key[:32]}.json" if bench.cache else None
     if path and path.is_file():
@@ -203,9 +204,10 @@ def _known_rows(
         return [
             Row(r["name"], r["title"], r["kind"], {k: Measure.of_json(m) for k, m in r["measures"].items()}, r["expected"]) for r in stored
         ]
-    said = [unit_vectors(np.array(vectors.vectors(s.keys), np.float64)) for s in (items, train)]
+    lent = lendable(train, judge.reference)
+    said = [unit_vectors(np.array(vectors.vectors(s.keys), np.float64)) for s in (items, train.take(lent))]
     rows = honesty_rows(
-        judge, items, train, nearest=nearest_caption(*said), mirror=mirrored(items, corpus, bench.skeleton), progress=progress
+        judge, items, train, nearest=lent[nearest_caption(*said)], mirror=mirrored(items, corpus, bench.skeleton), progress=progress
     )
     if path:
         publish_text(path, json.dumps([row.as_json() for row in rows], ensure_ascii=False, allow_nan=False))
@@ -266,6 +268,23 @@ def _warnings(
     if evaluator.card.get("shuffled_captions"):
         found.append("This evaluator is the shuffled-caption control and cannot judge.")
     return found
+
+
+def _reference_warnings(corpus: Corpus, judge: Judge, train: Items) -> list[str]:
+    """What a reference of training clips does to the distances."""
+    if _split_of(judge.reference, corpus) != judge.config.reference_split:
+        return []
+    found = [
+        f"FID, KID and kinetic distance are to {len(judge.reference)} training clips, not to held-out ones: a model that repeats its training looks "
+        "nearer than it is."
+    ]
+    if set(judge.reference.ids).issuperset(train.ids):
+        found.append("Every training clip is among these, so the rows that borrow train motion are measured against what they borrow.")
+    return found
+
+
+def _split_of(items: Items, corpus: Corpus) -> str:
+    return str(corpus.column("split")[corpus.position(items.ids[0])])
 
 
 def _cost(sampler: Sampler, items: Items, config: EvaluationConfig) -> dict[str, Any]:

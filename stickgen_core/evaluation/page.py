@@ -168,7 +168,7 @@ def provenance(report: Mapping[str, Any]) -> str:
         "sampler": ", ".join(f"{k} {v}" for k, v in checkpoint["sampler"].items()),
         "evaluator": f"{known['evaluator']} (seed {known['evaluator_seed']}, train split only, own word encoder)",
         "corpus": f"{known['corpus_name']} {known['corpus']}", "text encoder": known["encoder"] or "unknown", "split": known["split"],
-        "N": f"{known['n']} judged, {known['reference_n']} real to compare with, {known['train_n']} training clips to borrow from",
+        "N": f"{known['n']} judged, {known['reference_n']} real to compare with ({known['reference_split']}), {known['train_n']} training clips to borrow from",
         "seeds": f"{known['seed']}, {repetitions(known['repetitions'])}", "length": known["length_rule"], "device": known["device"],
         "cost on this machine": ", ".join(f"{k} {v}" for k, v in made.get("cost", {}).items()),
         "made": f"{made.get('at', '')} in {made.get('wall_s', '?')} s",

@@ -58,6 +58,45 @@ def test_the_report_is_valid_complete_and_names_its_inputs(result, embedded, eva
     assert {bar["name"] for bar in report["content"]["thresholds"]} >= {"pose_mse", "action_accuracy", "fid", "validation_loss"}
 
 
+def test_a_reference_of_training_clips_is_named_warned_of_and_not_lent(
+    result, checkpoint, embedded, evaluator, config, monkeypatch, tmp_path
+):
+    """All 96 test clips are judged, so 96 of the 384 training clips are compared with."""
+    provenance = result.content["provenance"]
+    assert (provenance["reference_split"], provenance["reference_n"], provenance["train_n"]) == ("train", 96, 288)
+    assert any("to 96 training clips, not to held-out ones" in warning for warning in result.content["warnings"])
+    write_report(result, tmp_path / "r", name="n", recipe="r", parents={})
+    page = (tmp_path / "r" / "index.html").read_text()
+    assert "96 real to compare with (train), 288 training clips to borrow from" in page and "to 96 training clips, not to held-out" in page
+
+    class Stop(Exception):
+        pass
+
+    def rows(judge, items, train, *, nearest, **_):
+        assert len(nearest) and not {train.ids[row] for row in nearest} & set(judge.reference.ids)
+        raise Stop
+
+    monkeypatch.setattr("stickgen_core.evaluation.checkpoint.honesty_rows", rows)
+    with pytest.raises(Stop):
+        evaluate_checkpoint(checkpoint, *embedded, evaluator, config)
+
+
+def test_a_held_out_reference_leaves_every_training_clip_to_borrow(checkpoint, embedded, evaluator, config):
+    short = config.model_copy(
+        update={"samples": 48, "repetitions": 1, "untrained_samples": 0, "sweep": config.sweep.model_copy(update={"samples": 0})}
+    )
+    content = evaluate_checkpoint(checkpoint, *embedded, evaluator, short).content
+    assert (content["provenance"]["reference_split"], content["provenance"]["train_n"]) == ("test", 384)
+    assert not any("training clips" in warning for warning in content["warnings"])
+
+
+def test_rows_that_can_only_borrow_from_the_reference_are_warned_of(checkpoint, embedded, evaluator, config):
+    short = {"repetitions": 1, "untrained_samples": 0, "sweep": config.sweep.model_copy(update={"samples": 0})}
+    content = evaluate_checkpoint(checkpoint, *embedded, evaluator, config.model_copy(update={"reference_clips": 384, **short})).content
+    assert content["provenance"]["train_n"] == 384
+    assert any("are measured against what they borrow" in warning for warning in content["warnings"])
+
+
 def test_equal_work_gives_equal_digests_and_known_rows_are_not_measured_again(
     result, checkpoint, embedded, evaluator, config, cache, bench
 ):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from stickgen_core.evaluation.honesty import faster, fitted, honesty_rows, monotone, nearest_caption, same_length
+from stickgen_core.evaluation.honesty import faster, fitted, honesty_rows, lendable, monotone, nearest_caption, same_length
 from stickgen_core.evaluation.items import choose, read_items
 from stickgen_core.evaluation.judge import Judge, over_repetitions
 
@@ -14,8 +14,9 @@ def judged(corpus, config, evaluator):
     train = read_items(corpus, choose(corpus, "train", None, config.seed), config.seed)
     reference = read_items(corpus, choose(corpus, "train", 96, config.seed + 1), config.seed)
     judge = Judge(evaluator, config, reference, fps=25.0)
-    bags = [evaluator.vocabulary.bags(evaluator.vocabulary.numbers(s.captions)[0]) for s in (items, train)]
-    rows = honesty_rows(judge, items, train, nearest=nearest_caption(*bags))
+    lent = lendable(train, reference)
+    bags = [evaluator.vocabulary.bags(evaluator.vocabulary.numbers(s.captions)[0]) for s in (items, train.take(lent))]
+    rows = honesty_rows(judge, items, train, nearest=lent[nearest_caption(*bags)])
     return judge, items, train, rows, {row.name: row.measures for row in rows}
 
 
@@ -100,6 +101,23 @@ def test_borrowed_motion_is_cut_or_held_to_the_asked_length(judged):
     assert same_length(items, train, 1).frames == items.frames
     motion = np.arange(5.0)[:, None, None]
     assert fitted(motion, 3)[-1] == 2 and fitted(motion, 8).shape[0] == 8 and fitted(motion, 8)[-1] == 4
+
+
+def test_no_row_borrows_a_clip_that_it_is_measured_against(judged, monkeypatch):
+    judge, items, train, _, _ = judged
+    measured = []
+    monkeypatch.setattr(Judge, "measure", lambda _, clips, against=None: measured.append(clips) or {})
+    rows = honesty_rows(judge, items, train, nearest=lendable(train, judge.reference)[: len(items)])
+    beginnings = {motion[:40].tobytes() for motion in judge.reference.motions}
+    shown = {row.name: clips for row, clips in zip(rows, measured, strict=True)}
+    for name in ("same_length", "random_train", "retrieval"):
+        assert not any(motion[:40].tobytes() in beginnings for motion in shown[name].motions), name
+
+
+def test_every_training_clip_is_lent_where_the_reference_holds_none_or_all(judged):
+    _, items, train, _, _ = judged
+    assert lendable(train, items).tolist() == lendable(train, train).tolist() == list(range(len(train)))
+    assert lendable(train, train.take([0, 2])).tolist() == [1, *range(3, len(train))]
 
 
 def test_intervals_over_repetitions_are_kept_apart_from_those_over_items(judged):
