@@ -10,6 +10,7 @@ by relative path and digest; the safetensors file beside it stands on its own.
 """
 
 import json
+import math
 import random
 import shutil
 import zipfile
@@ -110,16 +111,16 @@ def roll(path: Path) -> None:
             temporary.hardlink_to(path)
 
 
-def read(path: Path) -> dict[str, Any]:
-    """A checkpoint's payload; one clear line if it is missing, cut short, changed or not one of ours."""
+def read(path: Path, *, glance: bool = False) -> dict[str, Any]:
+    """A checkpoint's payload; one clear line if it is missing, cut short, changed or not one of ours. A glance leaves the tensors on disk."""
     if not path.is_file():
         raise MissingInput(f"{path}: no such checkpoint")
     try:
         with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()
+            damaged = None if glance else archive.testzip()
         if damaged:
             raise Corrupt(f"{path}: {damaged} fails its checksum; use an older checkpoint")
-        payload = torch.load(path, map_location="cpu", weights_only=True)
+        payload = torch.load(path, map_location="cpu", weights_only=True, mmap=glance)
     except zipfile.BadZipFile:
         raise Corrupt(f"{path}: cut short or not a checkpoint ({path.stat().st_size} bytes); use an older one") from None
     except (RuntimeError, EOFError, ValueError) as error:
@@ -139,17 +140,23 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def newest(folder: Path, warn: Any = None) -> tuple[Path, dict[str, Any]] | None:
-    """The newest whole checkpoint of a folder; a damaged one is told to `warn` and the one before is taken."""
-    numbered = sorted(folder.glob("checkpoint_epoch_*.pth"), key=lambda p: int(p.stem.rpartition("_")[2]), reverse=True)
-    for path in (folder / LATEST, folder / PREVIOUS, *numbered):
-        if not path.exists():
-            continue
+    """The whole checkpoint of a folder with the most steps; a damaged one is told to `warn` and the one before is taken."""
+    saved = (folder / LATEST, folder / PREVIOUS, *sorted(folder.glob("checkpoint_epoch_*.pth")))
+    for path in sorted((path for path in saved if path.exists()), key=_step, reverse=True):
         try:
             return path, read(path)
         except Corrupt as error:
             if warn:
                 warn(f"{error}; falling back to the checkpoint before")
     return None
+
+
+def _step(path: Path) -> float:
+    """The step that a checkpoint was saved at; one that cannot say is tried, and told of, first."""
+    try:
+        return float(read(path, glance=True)["step"])
+    except Corrupt:
+        return math.inf
 
 
 def weights_of(folder: Path, payload: Mapping[str, Any], averaged: bool = True) -> dict[str, Tensor]:

@@ -58,6 +58,19 @@ def test_a_cut_newest_checkpoint_falls_back_and_says_so(tmp_path: Path) -> None:
     assert_same_bits(whole, again)
 
 
+def test_the_checkpoint_with_the_most_steps_is_the_newest_whatever_its_name(tmp_path: Path) -> None:
+    folder = trained(tmp_path, "run", max_steps=1).folder
+    payload = checkpoints.read(folder / checkpoints.LATEST)
+    for name, step in ((checkpoints.PREVIOUS, 2), (checkpoints.LATEST, 4), ("checkpoint_epoch_9.pth", 3), ("checkpoint_epoch_10.pth", 6)):
+        checkpoints.save(folder / name, {**payload, "step": step})
+    found = []
+    for _ in range(4):
+        path, state = checkpoints.newest(folder)
+        found.append(state["step"])
+        path.write_bytes(path.read_bytes()[:-5000])
+    assert found == [6, 4, 3, 2] and checkpoints.newest(folder) is None
+
+
 def test_a_stop_request_saves_and_goes_on(tmp_path: Path) -> None:
     whole = trained(tmp_path / "a", "run")
     asked = iter([False, False, True])
