@@ -141,19 +141,27 @@ class Batches:
             a = clips.arrays(int(position), "present", "actions")
             counts = counts + clip_counts(a["present"], a["actions"], hides)
         parts = micro_batches(clips.frames[positions], clips.actors[positions], clips.data.token_budget)
-        micros = [self._micro(epoch, positions[part], part) for part in parts[self.rank :: self.world]]
+        marks = self._marks(positions)
+        micros = [self._micro(epoch, positions[part], [marks[n] for n in part]) for part in parts[self.rank :: self.world]]
         multiple = clips.data.pad_to_multiple
         padded = sum(
             len(p) * -(-int(clips.frames[positions[p]].max()) // multiple) * multiple * int(clips.actors[positions[p]].max()) for p in parts
         )
         return Step(epoch, index, tuple(micros), counts, tuple(clips.id(int(p)) for p in positions), padded)
 
-    def _micro(self, epoch: int, positions: np.ndarray, places: np.ndarray) -> Micro:
+    def _marks(self, positions: np.ndarray) -> list[tuple[int, ...]]:
+        """What tells a clip's occurrences in a step apart: nothing for the first (its place, where a step is larger than the split)."""
+        if len(self.clips) < self.size:
+            return [(place,) for place in range(len(positions))]
+        earlier = [int((positions[:n] == position).sum()) for n, position in enumerate(positions)]
+        return [(n,) if n else () for n in earlier]
+
+    def _micro(self, epoch: int, positions: np.ndarray, marks: list[tuple[int, ...]]) -> Micro:
         chosen = [self._choose_text(epoch, int(p)) for p in positions]
         batch = self.clips.collate(positions, chosen)
         if self.images is not None:
             batch = self.images.attached(batch, self.seed, epoch)
-        draws = self._draws(epoch, positions, places, batch)
+        draws = self._draws(epoch, positions, marks, batch)
         return Micro(batch, draws, batch.full)
 
     def _choose_text(self, epoch: int, position: int) -> str | None:
@@ -163,14 +171,12 @@ class Batches:
     def _hides(self, what: str, rate: float, epoch: int, position: int) -> bool:
         return key64(self.seed, self.name, "hide", what, epoch, self.clips.id(position)) / 2.0**64 < rate
 
-    def _draws(self, epoch: int, positions: np.ndarray, places: np.ndarray, batch: Batch) -> Draws:
-        """Noise and time from a generator of the clip (and its place in the step, where a clip stands in it twice)."""
+    def _draws(self, epoch: int, positions: np.ndarray, marks: list[tuple[int, ...]], batch: Batch) -> Draws:
+        """Noise and time from a generator of the clip and its mark."""
         noise = np.zeros(batch.motion.shape, np.float32)
         normal = np.zeros(len(positions))
-        for n, (position, place) in enumerate(zip(positions, places, strict=True)):
-            own = generator(
-                self.seed, self.name, "noise", epoch, self.clips.id(int(position)), *(() if len(self.clips) >= self.size else (place,))
-            )
+        for n, (position, mark) in enumerate(zip(positions, marks, strict=True)):
+            own = generator(self.seed, self.name, "noise", epoch, self.clips.id(int(position)), *mark)
             normal[n] = own.standard_normal()
             frames, actors = int(self.clips.frames[position]), int(self.clips.actors[position])
             noise[n, :frames, :actors] = own.standard_normal((frames, actors, noise.shape[-1]), dtype=np.float32)

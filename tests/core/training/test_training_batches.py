@@ -13,6 +13,8 @@ from stickgen_core.model.denoiser import Prediction
 from stickgen_core.model.losses import temporal_error
 from stickgen_core.model.normalise import Normaliser, relative
 from stickgen_core.model.objective import TERMS, Objective
+from stickgen_core.model.paths import draw_time
+from stickgen_core.records.seeds import generator
 from stickgen_core.training.batches import Batches, conditions_of, epoch_order, micro_batches, target_of
 from stickgen_core.training.clips import Clips
 from stickgen_core.training.schedule import learning_rate, schedule
@@ -22,8 +24,8 @@ from tests.core.training.training_factory import WordVectors, swings, tiny_run
 torch.set_num_threads(1)
 
 
-def batches_of(folder: Path, *overrides: str, **how: int) -> Batches:
-    corpus, run = swings(folder), tiny_run(*overrides)
+def batches_of(folder: Path, *overrides: str, count: int = 24, **how: int) -> Batches:
+    corpus, run = swings(folder, count), tiny_run(*overrides)
     clips = Clips(corpus, "train", WordVectors(64), motion_statistics(corpus), run.data, 64)
     return Batches(clips, run.objective, 42, run.training.effective_batch, **how)
 
@@ -87,6 +89,25 @@ def test_draws_do_not_depend_on_micro_batches_or_processes(tmp_path: Path) -> No
                 motion[:, :people], other[clip][0][:, :people]
             )
             assert (time, hide) == other[clip][2:]
+
+
+@pytest.mark.parametrize(("count", "repeats"), [(20, False), (13, True)])
+def test_a_clip_is_noised_by_its_seed_alone_and_anew_where_a_step_repeats_it(tmp_path: Path, count: int, repeats: bool) -> None:
+    batches = batches_of(tmp_path, "data.token_budget=200", count=count)
+    repeated = False
+    for index, positions in enumerate(batches.plan(0)):
+        micros = batches.step(0, index, positions).micros
+        ids = [clip for m in micros for clip in m.batch.clip_ids]
+        noises = [m.draws.noise[n][m.batch.valid[n]].numpy() for m in micros for n in range(len(m.batch.clip_ids))]
+        times = torch.cat([m.draws.time for m in micros])
+        assert len({noise.tobytes() for noise in noises}) == len(set(times.tolist())) == len(ids) == 8
+        repeated |= len(set(ids)) < 8
+        for clip in set(ids):
+            own = generator(42, "train", "noise", 0, clip)
+            time = draw_time(torch.tensor([own.standard_normal()], dtype=torch.float64), batches.objective).float()
+            row = next(n for n, other in enumerate(ids) if other == clip and times[n] == time)
+            np.testing.assert_array_equal(noises[row], own.standard_normal(noises[row].shape, dtype=np.float32))
+    assert repeated == repeats
 
 
 def test_each_clip_carries_its_own_text(tmp_path: Path) -> None:
