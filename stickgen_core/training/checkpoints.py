@@ -37,6 +37,8 @@ LATEST, PREVIOUS, BEST, RELEASE = "model_checkpoint.pth", "model_checkpoint_prev
 FORMAT = 1
 # Which text encoder the model learned to read; absent where vectors came from elsewhere.
 ENCODER = "encoder_digest"
+# Where several processes trained, the generators of each: dropout draws differ by process.
+RANKS = "ranks"
 REQUIRED = ("format", "model_state_dict", "ema", "config", "epoch", "step", "statistics", "parents", "base")
 
 
@@ -71,7 +73,10 @@ def rng_state() -> dict[str, Any]:
     return state
 
 
-def restore_rng(state: Mapping[str, Any]) -> None:
+def restore_rng(state: Mapping[str, Any], rank: int = 0, world: int = 1) -> None:
+    """This process's own generators, where as many processes saved theirs; else those of the first."""
+    if len(state.get(RANKS, ())) == world:
+        state = state[RANKS][rank]
     torch.set_rng_state(state["torch"])
     version, internal, gauss = state["python"]
     random.setstate((version, tuple(internal), gauss))

@@ -46,6 +46,14 @@ class Machine:
         for t, part in zip(tensors, flat.split([t.numel() for t in tensors]), strict=True):
             t.copy_(part.view_as(t))
 
+    def gathered(self, value: Any) -> list[Any]:
+        """The value of every process, in order of rank."""
+        if self.world == 1:
+            return [value]
+        values = [None] * self.world
+        torch.distributed.all_gather_object(values, value)
+        return values
+
     def wait(self) -> None:
         if self.world > 1:
             torch.distributed.barrier()

@@ -145,7 +145,7 @@ class Training:
             checkpoints.load_strictly_trainable(self.model, payload["model_state_dict"])
             self.ema.load_state_dict(payload["ema"])
             self.optimiser.load_state_dict(payload["optimizer_state_dict"])
-            checkpoints.restore_rng(payload["rng"])
+            checkpoints.restore_rng(payload["rng"], self.machine.rank, self.machine.world)
             self.step, self.best, self.metrics = payload["step"], payload["best"], dict(payload["metrics"])
         if self.machine.first:
             told = self.run.model_dump(mode="json")
@@ -311,7 +311,7 @@ class Training:
         sizes = [0.0 if g is None else float(g.float().norm()) for g in norms]
         return {name: size / (sum(sizes) or 1.0) for name, size in zip(TERMS, sizes, strict=True)}
 
-    def payload(self) -> dict[str, Any]:
+    def payload(self, rng: list[dict[str, Any]]) -> dict[str, Any]:
         """Everything that a resumed run or a user of the model needs, as plain tensors and values."""
         run, (epoch, position) = self.run, divmod(self.step, self.batches.steps_per_epoch)
         live = {name: value.detach() for name, value in self.model.state_dict().items()}
@@ -322,18 +322,19 @@ class Training:
             "sampler": {"seed": run.training.seed, "epoch": epoch, "position": position},
             "epoch": epoch, "step": self.step, "config": run.model_dump(mode="json"), "config_hash": run.hash,
             "recipe": self.origin.recipe, "parents": self.origin.parents, "base": vars(self.base) if self.base else None,
-            "rng": checkpoints.rng_state(), "statistics": self.statistics.to_dict(), checkpoints.ENCODER: self.encoder_digest,
+            "rng": rng[0] if len(rng) == 1 else {**rng[0], checkpoints.RANKS: rng}, "statistics": self.statistics.to_dict(), checkpoints.ENCODER: self.encoder_digest,
             "images": self.origin.images, "environment": environment(self.machine), "metrics": dict(self.metrics), "best": self.best,
         }  # fmt: skip
 
     def save(self, name: str) -> None:
         """Save only what has been looked at: a step that is not finite never reaches a checkpoint."""
         self.flush()
+        rng = self.machine.gathered(checkpoints.rng_state())
         if not self.machine.first:
             return
         if name == checkpoints.LATEST:
             checkpoints.roll(self.work / name)
-        checkpoints.save(self.work / name, self.payload())
+        checkpoints.save(self.work / name, self.payload(rng))
 
     def publish(self, out: Path) -> Manifest:
         counts = {

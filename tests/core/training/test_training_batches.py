@@ -1,5 +1,6 @@
 """Batches: the order, the draws, the counts; the objective's terms; several processes."""
 
+import json
 import os
 import subprocess
 import sys
@@ -203,7 +204,7 @@ def test_the_schedule_is_the_documented_one() -> None:
 
 
 PROCESS = """
-import sys, torch
+import json, os, sys, torch
 sys.path.insert(0, sys.argv[2])
 from pathlib import Path
 from stickgen_core.corpus import Corpus
@@ -213,9 +214,24 @@ from tests.core.training.training_factory import WordVectors, tiny_run
 torch.set_num_threads(1)
 folder = Path(sys.argv[1])
 corpus = Corpus.open(folder / "embedded")
-run = tiny_run("training.steps=6", "model.dropout=0.0", "data.token_budget=200")
-train(run, corpus, WordVectors(64), motion_statistics(corpus), folder / sys.argv[3])
+run = tiny_run("training.steps=6", "data.token_budget=200", sys.argv[3])
+several = int(os.environ.get("WORLD_SIZE", 1)) > 1
+if several:
+    torch.distributed.init_process_group("gloo")
+for name, steps in json.loads(sys.argv[4]):
+    if several:
+        torch.distributed.barrier()
+    train(run, corpus, WordVectors(64), motion_statistics(corpus), folder / name, max_steps=steps)
 """
+ROOT = str(Path(__file__).parents[3])
+ALONE, TWO = [sys.executable], [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+
+
+def train_in_processes(command: list[str], folder: Path, override: str, calls: list[tuple[str, int | None]]) -> None:
+    """Train a run of six steps as often as there are (name, steps of this call), one after another."""
+    (folder / "process.py").write_text(PROCESS)
+    told = [str(folder / "process.py"), str(folder), ROOT, override, json.dumps(calls)]
+    subprocess.run([*command, *told], check=True, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"})
 
 
 @pytest.mark.slow
@@ -223,12 +239,20 @@ def test_two_processes_train_what_one_does(tmp_path: Path) -> None:
     from stickgen_core.training.checkpoints import load_model
 
     swings(tmp_path)
-    script = tmp_path / "process.py"
-    script.write_text(PROCESS)
-    root = str(Path(__file__).parents[3])
-    launch = {"one": [sys.executable], "two": [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]}
-    for name, command in launch.items():
-        subprocess.run([*command, str(script), str(tmp_path), root, name], check=True, cwd=root, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    one, two = (load_model(tmp_path / name)[0].state_dict() for name in launch)
+    for name, command in (("one", ALONE), ("two", TWO)):
+        train_in_processes(command, tmp_path, "model.dropout=0.0", [(name, None)])
+    one, two = (load_model(tmp_path / name)[0].state_dict() for name in ("one", "two"))
     for name in one:
         torch.testing.assert_close(one[name], two[name], atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.slow
+def test_two_processes_go_on_to_the_same_bits(tmp_path: Path) -> None:
+    from stickgen_core.training.checkpoints import LATEST, RANKS, read
+
+    swings(tmp_path)
+    train_in_processes(TWO, tmp_path, "model.dropout=0.1", [("whole", None), ("paused", 3), ("paused", None)])
+    whole, paused = (read(tmp_path / name / LATEST) for name in ("whole", "paused"))
+    assert all(torch.equal(value, paused["model_state_dict"][name]) for name, value in whole["model_state_dict"].items())
+    first, second = whole["rng"][RANKS]
+    assert not torch.equal(first["torch"], second["torch"])
