@@ -171,7 +171,7 @@ def weights_of(folder: Path, payload: Mapping[str, Any], averaged: bool = True) 
         return state
     path = (folder / payload["base"]["path"]).resolve()
     try:
-        base = weights_of(path.parent, read(path))
+        base = _read_release(path)[0] if path.suffix == ".safetensors" else weights_of(path.parent, read(path))
     except MissingInput:
         raise MissingInput(f"{path}: the base of the adapters in {folder} is not there; restore it, or load {folder / RELEASE}") from None
     found = weights_digest(base)
@@ -254,6 +254,8 @@ def write_release(folder: Path, payload: Mapping[str, Any]) -> Path:
 def _read_release(path: Path) -> tuple[dict[str, Tensor], RunConfig, Statistics, dict[str, Any]]:
     from safetensors import SafetensorError, safe_open
 
+    if not path.is_file():
+        raise MissingInput(f"{path}: no such release file")
     try:
         with safe_open(path, "pt") as file:
             header = json.loads((file.metadata() or {})["stickgen"])

@@ -80,8 +80,14 @@ def starting_model(run: RunConfig, work: Path, init_from: Path | None, statistic
         raise ConfigError(
             f"{run.name}: statistics differ from those of {init_from}; pass None, a fine-tuned model keeps its parent's scale"
         )
+    adds_images = multimodal and not parent_run.data.use_parallax_augmentation
+    if adds_images and run.lora.enabled:
+        raise ConfigError(
+            f"{run.name}: adapters cannot train the image layers that {init_from} lacks; set data.use_parallax_augmentation to false, "
+            "or train the sft stage with images first and give it as init_from"
+        )
     model = build_model(run.model, multimodal)
-    state = _parent_state(parent, model, multimodal and not parent_run.data.use_parallax_augmentation)
+    state = _parent_state(parent, model, adds_images)
     checkpoints.load_strictly(model, state, init_from)
     if not run.lora.enabled:
         return Start(model, own)

@@ -13,6 +13,7 @@ from stickgen_core.generation.generator import Generator
 from stickgen_core.text.config import TextConfig
 from stickgen_core.text.encoders import encoder_for
 from stickgen_core.training import checkpoints
+from stickgen_core.training.batches import Batch
 from stickgen_core.training.loop import TrainResult, train
 from stickgen_core.training.statistics import load_statistics, motion_statistics, save_statistics
 from tests.core.training.training_factory import CONFIGS, WordVectors, swings, tiny_run
@@ -68,6 +69,41 @@ def test_a_lora_checkpoint_holds_adapters_alone_and_its_base_must_be_there(tmp_p
         checkpoints.load_model(folder)
     base_file.write_bytes(kept)
     checkpoints.load_model(folder)
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_adapters_train_over_a_release_file(tmp_path: Path, alone: bool) -> None:
+    corpus, vectors = swings(tmp_path), WordVectors(64)
+    parent = train(tiny_run(), corpus, vectors, motion_statistics(corpus), tmp_path / "small_pretrain").folder
+    base = parent / checkpoints.RELEASE
+    if alone:
+        (tmp_path / "downloaded").mkdir()
+        base = shutil.copy(base, tmp_path / "downloaded" / base.name)
+    given = base.parent if alone else base
+    done = train(tiny_run(stage="lora"), corpus, vectors, None, tmp_path / "small_lora", init_from=given).folder
+    merged, released = (checkpoints.load_model(path)[0].state_dict() for path in (done, done / checkpoints.RELEASE))
+    assert all(torch.equal(merged[name], released[name]) for name in merged)
+    base.unlink()
+    with pytest.raises(MissingInput, match="base of the adapters"):
+        checkpoints.load_model(done)
+
+
+class NoViews:
+    """Pictures of no clip."""
+
+    digest = "none"
+
+    def attached(self, batch: Batch, seed: int, epoch: int) -> Batch:
+        return batch
+
+
+def test_adapters_over_a_motion_only_model_are_refused_images_before_the_first_step(tmp_path: Path) -> None:
+    corpus, vectors = swings(tmp_path), WordVectors(64)
+    parent = train(tiny_run(), corpus, vectors, motion_statistics(corpus), tmp_path / "small_pretrain").folder
+    run = tiny_run("data.use_parallax_augmentation=true", stage="lora")
+    with pytest.raises(ConfigError, match=r"small_pretrain lacks; set data\.use_parallax_augmentation to false, or train the sft stage"):
+        train(run, corpus, vectors, None, tmp_path / "small_lora", init_from=parent, images=NoViews())
+    assert not (tmp_path / "small_lora.training").exists()
 
 
 def test_a_checkpoint_says_which_text_encoder_it_reads_and_refuses_another(tmp_path: Path) -> None:
