@@ -37,7 +37,7 @@ from stickgen_core.training.images import ParallaxImages
 from stickgen_core.training.journal import Journal
 from stickgen_core.training.publishing import forget_old_epochs, publish
 from stickgen_core.training.schedule import learning_rate, optimiser_for, schedule
-from stickgen_core.training.starting import AUTO, Origin, checkpoint_parents, starting_model, state_to_resume
+from stickgen_core.training.starting import AUTO, Origin, checkpoint_parents, keep_best, starting_model, state_to_resume
 from stickgen_core.training.stopping import asked_to_stop, not_finite, spiked
 
 Progress = Callable[[str, int, int], None] | None
@@ -146,13 +146,16 @@ class Training:
             self.ema.load_state_dict(payload["ema"])
             self.optimiser.load_state_dict(payload["optimizer_state_dict"])
             checkpoints.restore_rng(payload["rng"], self.machine.rank, self.machine.world)
-            self.step, self.best, self.metrics = payload["step"], payload["best"], dict(payload["metrics"])
+            self.step, self.metrics = payload["step"], dict(payload["metrics"])
+            kept = self.machine.any(self.machine.first and keep_best(found[0], payload, self.work, self.origin))
+            self.best = payload["best"] if kept else math.inf
         if self.machine.first:
             told = self.run.model_dump(mode="json")
             self.journal = Journal(self.work, self.step, self.run.training.trackers, self.run.name, told)
             publish_text(self.work / "config.yaml", dump_yaml(self.run))
             if found:
-                self.journal.say(f"resumed {found[0].name} at step {self.step} of {self.total}")
+                anew = "" if self.best == found[1]["best"] else "; its best checkpoint is not there: the next validation counts as best"
+                self.journal.say(f"resumed {found[0].name} at step {self.step} of {self.total}{anew}")
 
     def close(self) -> None:
         """Let go of what follows the run from outside."""
@@ -194,6 +197,8 @@ class Training:
             if t.save_every_steps and self.step % t.save_every_steps == 0 and self.step < last:
                 self.save(checkpoints.LATEST)
         steps.close()
+        if self.step == self.total and machine.any(machine.first and not (self.work / checkpoints.BEST).is_file()):
+            self.validate()
         self.save(checkpoints.LATEST)
         if self.step < self.total:
             return TrainResult(self.work, "paused", self.step, self.total, self.metrics)

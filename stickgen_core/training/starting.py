@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from stickgen_core.corpus import Corpus
-from stickgen_core.errors import ConfigError, MissingInput
+from stickgen_core.errors import ConfigError, Corrupt, MissingInput
 from stickgen_core.model.denoiser import Denoiser, build_model
 from stickgen_core.model.lora import inject
 from stickgen_core.model.normalise import Statistics
@@ -147,3 +147,21 @@ def state_to_resume(
     if reason := origin.refuses(found[1]):
         raise ConfigError(f"{found[0]}: cannot be resumed: {reason}")
     return found
+
+
+def keep_best(resumed: Path, payload: Mapping[str, Any], work: Path, origin: Origin) -> bool:
+    """Does the working folder hold this run's best checkpoint so far? At need it comes from beside the resumed one; another's goes."""
+    for path in (work / checkpoints.BEST, resumed.parent / checkpoints.BEST):
+        try:
+            best = checkpoints.read(path)
+        except (MissingInput, Corrupt):
+            continue
+        if origin.refuses(best):
+            continue
+        if path.parent == work:
+            return True
+        if best["best"] == payload["best"] and best["step"] <= payload["step"]:
+            checkpoints.save(work / checkpoints.BEST, best)
+            return True
+    (work / checkpoints.BEST).unlink(missing_ok=True)
+    return False

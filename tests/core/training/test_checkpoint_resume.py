@@ -123,6 +123,38 @@ def test_another_configuration_cannot_be_resumed(tmp_path: Path) -> None:
         trained(tmp_path, "other", resume=tmp_path / "nowhere")
 
 
+VALIDATED = ("training.validate_every_steps=2", "training.spike_factor=100000")
+
+
+def unbeatable(path: Path, into: Path) -> Path:
+    """The checkpoint, copied, with a best loss that no later validation reaches."""
+    into.parent.mkdir(exist_ok=True)
+    checkpoints.save(into, {**checkpoints.read(path), "best": 0.001})
+    return into
+
+
+@pytest.mark.parametrize("stop", [6, None])
+def test_a_state_resumed_elsewhere_without_its_best_is_published_with_a_later_one(tmp_path: Path, stop: int | None) -> None:
+    left = trained(tmp_path / "a", "run", *VALIDATED, max_steps=stop).folder
+    alone = unbeatable(left / checkpoints.LATEST, tmp_path / "moved" / "state.pth")
+    foreign = trained(tmp_path / "c", "run").folder / checkpoints.BEST
+    unbeatable(foreign, alone.with_name(checkpoints.BEST))
+    (tmp_path / "b" / "run.training").mkdir(parents=True)
+    unbeatable(foreign, tmp_path / "b" / "run.training" / checkpoints.BEST)
+    done = trained(tmp_path / "b", "run", *VALIDATED, resume=alone)
+    assert done.stopped == "finished" and done.manifest.counts["best_step"] > 6
+    assert done.metrics["best_val_loss"] == checkpoints.read(done.folder / checkpoints.BEST)["best"] > 0.001
+
+
+def test_a_state_resumed_elsewhere_takes_its_best_with_it(tmp_path: Path) -> None:
+    left = trained(tmp_path / "a", "run", *VALIDATED, max_steps=6).folder
+    state, best = (unbeatable(left / name, tmp_path / "moved" / name) for name in (checkpoints.LATEST, checkpoints.BEST))
+    done = trained(tmp_path / "b", "run", *VALIDATED, resume=state)
+    kept = checkpoints.read(best)
+    assert done.manifest.counts["best_step"] == kept["step"] <= 6
+    assert done.manifest.digest == checkpoints.weights_digest(checkpoints.weights_of(best.parent, kept))
+
+
 def test_micro_batches_do_not_change_the_training(tmp_path: Path) -> None:
     one = trained(tmp_path / "a", "run", "model.dropout=0.0", "data.token_budget=100000")
     many = trained(tmp_path / "b", "run", "model.dropout=0.0", "data.token_budget=130")
