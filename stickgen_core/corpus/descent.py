@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from stickgen_core.errors import Corrupt
+from stickgen_core.records.folders import entries_below
 from stickgen_core.records.manifest import MANIFEST_NAME
 from stickgen_core.records.publish import publish_text
 
@@ -30,7 +31,7 @@ class Known:
 
 def artefacts_below(roots: Iterable[Path]) -> list[Known]:
     """Every artefact below the roots that has a manifest, each once, in path order."""
-    paths = {path.resolve() for root in roots if root.is_dir() for path in root.rglob(f"*{MANIFEST_NAME}") if _is_manifest(path)}
+    paths = {path.resolve() for root in roots for path in entries_below(root) if _is_manifest(path)}
     return [_known(path) for path in sorted(paths)]
 
 

@@ -14,6 +14,8 @@ from stickgen_core.corpus.folder import STORE_NOTE
 from stickgen_core.corpus.shards import SHARD_NAME
 from stickgen_core.corpus.store import Corpus
 from stickgen_core.errors import Corrupt
+from stickgen_core.records.folders import entries_below
+from stickgen_core.records.manifest import MANIFEST_NAME
 from stickgen_core.records.publish import sweep
 
 
@@ -29,7 +31,7 @@ class Swept:
 def corpora_below(data: Path) -> list[Corpus]:
     """Every corpus published below a data root, in path order; a damaged one is an error, because its shards would seem unused."""
     folders = []
-    for path in sorted(data.rglob("manifest.json")):
+    for path in sorted(path for path in entries_below(data) if path.name == MANIFEST_NAME):
         try:
             notes = json.loads(path.read_text(encoding="utf-8")).get("notes") or {}
         except (ValueError, AttributeError, UnicodeDecodeError) as error:

@@ -25,7 +25,7 @@ from stickgen_core.corpus.rewrite import compact, pack, usage
 from stickgen_core.corpus.statistics import statistics
 from stickgen_core.corpus.upkeep import corpora_below, sweep_pool
 from stickgen_core.corpus.verify import verify_folder
-from stickgen_core.errors import Corrupt, StickgenError
+from stickgen_core.errors import Corrupt, MissingInput, StickgenError
 
 torch = pytest.importorskip("torch")
 torch.set_num_threads(1)
@@ -198,6 +198,20 @@ def test_sweeping_never_removes_what_a_corpus_names(build, tmp_path):
     (tmp_path / "a" / "manifest.json").write_text("{")
     with pytest.raises(Corrupt):
         sweep_pool(tmp_path, tmp_path / "shards", grace_h=0.0)
+
+
+def test_sweeping_sees_corpora_in_folders_that_lie_on_another_disk(build, tmp_path):
+    data, disk = tmp_path / "data", tmp_path / "disk"
+    disk.mkdir(), data.mkdir()
+    (data / "curated").symlink_to(disk)
+    corpus = build("curated/one", range(4), root=data)
+    assert sweep_pool(data, data / "shards", grace_h=0.0).removed == 0
+    assert corpus.verify() == [] and [found.folder for found in corpora_below(data)] == [data / "curated" / "one"]
+    disk.rename(tmp_path / "unmounted")
+    with pytest.raises(MissingInput, match="mount it"):
+        sweep_pool(data, data / "shards", grace_h=0.0)
+    (tmp_path / "unmounted").rename(disk)
+    assert corpus.verify() == []
 
 
 def test_an_older_corpus_is_migrated_by_its_steps_or_refused(build, tmp_path):

@@ -130,6 +130,21 @@ def test_everything_made_of_it_is_named_however_far_down_and_exports_are_gone(tm
     assert Corpus.open(tmp_path / "good").verify() == [] and len(only_good) == 3
 
 
+def test_what_lies_on_another_disk_is_withdrawn_and_marked_as_well(tmp_path):
+    data, disk = tmp_path / "data", tmp_path / "disk"
+    for name in ("cut", "checkpoints"):
+        (disk / name).mkdir(parents=True)
+    data.mkdir()
+    (data / "cut").symlink_to(disk / "cut")
+    (data / "checkpoints").symlink_to(disk / "checkpoints")
+    cut = two_source_corpora(data)
+    trained = artefact(data / "checkpoints" / "small", "checkpoint", "checkpoint/small", "c1", cut=cut.digest)
+    stone = withdraw(data, data / "shards", "doomed", "revoked")
+    after = Corpus.open(data / "cut")
+    assert after.index["source"].to_pylist() == ["good"] * 2 and after.verify() == []
+    assert stone.derived == [str(disk / "checkpoints" / "small")] and marks_of(trained, "c1")
+
+
 def test_captions_that_its_equals_took_over_leave_with_it(tmp_path):
     """A clip of another source carries the withdrawn one's caption: it leaves the merged corpus, not its own."""
     mine = random_clip(0, source="good", frames=30)

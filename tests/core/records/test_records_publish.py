@@ -10,6 +10,7 @@ import pytest
 
 from stickgen_core.errors import Corrupt, MissingInput, StickgenError
 from stickgen_core.records.digests import digest_entries, digest_fields, digest_json, field_digest
+from stickgen_core.records.folders import entries_below
 from stickgen_core.records.manifest import Manifest, find_manifest, manifest_path, read_manifest, write_manifest
 from stickgen_core.records.publish import FOREIGN_GRACE_S, exclusively, host_tag, publish_bytes, publishing, sweep, temporary_beside
 from stickgen_core.records.seeds import generator, key64, unit
@@ -126,3 +127,20 @@ def test_an_artefact_of_another_schema_is_never_taken_for_none(tmp_path):
     path.write_text(path.read_text().replace('"schema_version": 1', '"schema_version": 0'))
     with pytest.raises(Corrupt, match="corpus migrate"):
         find_manifest(tmp_path)
+
+
+def test_a_walk_enters_linked_folders_once_and_refuses_a_link_that_leads_nowhere(tmp_path):
+    (tmp_path / "disk" / "x").mkdir(parents=True)
+    (tmp_path / "disk" / "x" / ".file").write_text("1")
+    (tmp_path / "disk" / "round").symlink_to(tmp_path / "disk")
+    root = tmp_path / "root"
+    (root / "own").mkdir(parents=True)
+    (root / "a").symlink_to(tmp_path / "disk")
+    (root / "b").symlink_to(root / "own")
+    (root / "own" / "file").write_text("2")
+    found = [path.relative_to(root).as_posix() for path in entries_below(root) if path.is_file()]
+    assert found == ["own/file", "a/x/.file"]
+    assert list(entries_below(tmp_path / "nothing")) == []
+    (root / "unmounted").symlink_to(tmp_path / "gone")
+    with pytest.raises(MissingInput, match="unmounted: leads to .*gone, which is not there"):
+        list(entries_below(root))
