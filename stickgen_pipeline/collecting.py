@@ -7,7 +7,8 @@ from typing import Any
 
 from stickgen_core.corpus.upkeep import corpora_below, shards_of
 from stickgen_core.errors import Corrupt, MissingInput, StickgenError
-from stickgen_core.records.collection import Decision, Policy, Thing, decide, files_of
+from stickgen_core.records.collection import Decision, Policy, Thing, decide
+from stickgen_core.records.folders import entries_below
 from stickgen_core.records.history import Entry
 from stickgen_core.records.lineage import Name
 from stickgen_core.records.manifest import find_manifest, manifest_path
@@ -103,7 +104,7 @@ def _runs(settings: Settings, entries: Iterable[Entry], needed: Mapping[Name, st
         return
     registry = ModelRegistry(places.registry_file)
     best = {row["run_id"] for task in {e["task"] for e in registry.entries()} if (row := _best(registry, task))}
-    in_place = {(s.st_dev, s.st_ino) for s in (p.stat() for p in files_of([places.checkpoints])) if s.st_size}
+    in_place = {(s.st_dev, s.st_ino) for s in (p.stat() for p in entries_below(places.checkpoints) if p.is_file()) if s.st_size}
     checkpoints = [e for e in entries if e.kind == "checkpoint"]
     for run in list_runs(places.outputs):
         weights = tuple(sorted(path for path in run.folder.iterdir() if path.suffix in WEIGHTS))
@@ -184,7 +185,7 @@ def _refused(steps: Steps, state: Path) -> Iterator[Thing]:
 def _leftovers(roots: Iterable[Path]) -> Iterator[Thing]:
     seen = set()
     for root in roots:
-        for path in sorted(root.rglob(f".*{TEMPORARY_SUFFIX}")) if root.is_dir() else []:
+        for path in sorted(path for path in entries_below(root) if path.match(f".*{TEMPORARY_SUFFIX}")):
             if path not in seen and len(path.name.split(".")) >= 4 and abandoned(path):
                 seen.add(path)
                 yield Thing(f"leftover {path.name}", (path,), "leftover", age_h(path))
@@ -192,7 +193,7 @@ def _leftovers(roots: Iterable[Path]) -> Iterator[Thing]:
 
 def age_h(path: Path) -> float:
     """Hours since the newest file of it was written."""
-    times = [p.stat().st_mtime for p in files_of([path])] or [path.stat().st_mtime]
+    times = [p.stat().st_mtime for p in entries_below(path) if p.is_file()] or [path.stat().st_mtime]
     return max(0.0, (time.time() - max(times)) / 3600)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from stickgen_core.canonical import why_absent
 from stickgen_core.errors import BadRecording, ConfigError, MissingInput
+from stickgen_core.records.folders import entries_below
 from stickgen_core.records.manifest import find_manifest
 from stickgen_core.settings import Settings
 from stickgen_core.sources.fetch import fetch_deepmimic
@@ -121,7 +122,7 @@ def remove(options: argparse.Namespace) -> int:
     settings = settings_of(options)
     spec = _spec(settings, options.name)
     raw = settings.places.raw_of(spec.name)
-    if raw.is_dir() and any(path.is_file() for path in raw.rglob("*")):
+    if raw.is_dir() and any(path.is_file() for path in entries_below(raw)):
         raise MissingInput(f"{raw}: its files are still there; move them away first (this command never touches raw files)")
     had = inventory.accept(settings.places.inventory(spec.name))
     return answer(options, {"removed": options.name, "forgotten": had},

@@ -229,3 +229,19 @@ def test_collection_leaves_a_corpus_readable_while_it_is_open(three):
     corpus = Corpus.open(three.folder / "merged_all")
     apply(plan(three.settings(GENERATIONS[-1]), NOW))
     assert sum(clip.motion.shape[0] for clip in corpus) == int(corpus.index["frames"].to_numpy().sum())
+
+
+def test_a_checkpoint_in_a_folder_on_another_disk_keeps_the_weights_it_is(root, tmp_path):
+    from stickgen_core.records.runs import Run
+
+    settings = root.settings()
+    run = Run.create(settings.places.outputs, "small_sft", task="small_sft", config_yaml="a: 1", config_hash="h", environment={})
+    (run.folder / "model.safetensors").write_bytes(b"weights")
+    run.finish("completed", metrics={"val_loss": 1.0})
+    disk = tmp_path / "disk" / "small_sft"
+    disk.mkdir(parents=True)
+    os.link(run.folder / "model.safetensors", disk / "model.safetensors")
+    settings.places.checkpoints.mkdir(parents=True, exist_ok=True)
+    (settings.places.checkpoints / "small_sft").symlink_to(disk)
+    mine = {d.thing.name: d for d in plan(settings, NOW)}[f"run {run.run_id}"]
+    assert "the checkpoint in place is this file" in mine.thing.roots
