@@ -27,7 +27,7 @@ def entries_below(root: Path) -> Iterator[Path]:
             for one in (*folders, *files):
                 path = folder / one
                 if path.is_symlink() and not path.exists():
-                    raise MissingInput(f"{path}: leads to {os.readlink(path)}, which is not there; mount it, or remove the link")
+                    raise MissingInput(f"{path}: leads to {path.readlink()}, which is not there; mount it, or remove the link")
                 yield path
 
 
