@@ -16,6 +16,25 @@ ARRAY_FIELDS: dict[str, str] = {
 }  # fmt: skip
 
 CLIP_KIND = "clip.v1"
+THEN = "then~"
+
+
+def recombined_id(first: str, how: str) -> str:
+    """The id of a clip that was made of a captured one, or of that one first."""
+    return f"{first}~{how}"
+
+
+def followed_by(second: str) -> str:
+    """How a clip was recombined that goes over into another of its source."""
+    return THEN + second.partition("/")[2]
+
+
+def made_of(clip_id: str) -> set[str]:
+    """Ids of what a recombined clip can have been made of, read from its own; nothing for a captured clip."""
+    pieces = clip_id.split("~")
+    found = {"~".join(pieces[:n]) for n in range(1, len(pieces))}
+    first, then, second = clip_id.partition(f"~{THEN}")
+    return found | {f"{first.partition('/')[0]}/{second}"} if then else found
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from stickgen_core.canonical.space import placed_at_origin, placement_of
 from stickgen_core.canonical.time import resample
 from stickgen_core.config import config_hash
 from stickgen_core.corpus import Clip, Corpus, CorpusWriter, LedgerRow, current
+from stickgen_core.corpus.clip import followed_by, recombined_id
 from stickgen_core.curation.config import CurationConfig, RecombineConfig
 from stickgen_core.curation.retelling import mirrored_texts, retimed_texts, spliced_texts
 from stickgen_core.curation.splicing import Join, best_join, bone_lengths, joined
@@ -105,7 +106,7 @@ class _Builder:
         motion = np.where(present[:, :, None], sticks(joints, layout, self.skeleton.azimuth_deg), 0.0)
         kept = {k: v for k, v in base.extra.items() if k not in ("azimuth_rad", "origins")}
         return replace(
-            base, id=f"{base.id}~{name}", joints=joints.astype(np.float32), present=present, joint_source=joint_source,
+            base, id=recombined_id(base.id, name), joints=joints.astype(np.float32), present=present, joint_source=joint_source,
             motion=motion.astype(np.float32), actions=actions.astype(np.int16),
             physics=physics_where_present(motion, present, self.fps, layout).astype(np.float32),
             camera=np.tile(np.array(STILL_CAMERA, np.float32), (len(joints), 1)), camera_source="none", texts=texts, window_s=window_s,
@@ -232,5 +233,6 @@ def _follow(plain: Corpus, i: int, partners: Sequence[int], rules: RecombineConf
     source = np.maximum(first.joint_source, second.joint_source)
     seconds = (first.window_s[0], round(first.window_s[0] + len(joints) / build.fps, 6))
     extra = {"spliced_of": [first.id, second.id], "splice_frame": int(join.leave)}
-    name = f"then~{second.id.partition('/')[2]}"
-    return build.clip(first, name, joints, np.ones((len(joints), 1), bool), actions, texts, source, extra, _inherited(second), seconds)
+    return build.clip(
+        first, followed_by(second.id), joints, np.ones((len(joints), 1), bool), actions, texts, source, extra, _inherited(second), seconds
+    )
