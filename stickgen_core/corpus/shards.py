@@ -223,6 +223,16 @@ class OpenShard:
         except IndexError:
             raise Corrupt(f"{self.path}: no row {row}; the index does not fit this shard, run `stickgen corpus verify`") from None
 
+    @property
+    def schema(self) -> pa.Schema:
+        return self._reader.schema
+
+    def cells(self, *columns: str) -> Iterator[tuple[Any, ...]]:
+        """Some columns of every row, in order."""
+        for number in range(len(self._views)):
+            batch = self.record_batch(number)
+            yield from zip(*(batch.column(name).to_pylist() for name in columns), strict=True)
+
     def cell(self, row: int, field: str) -> Any:
         """A scalar (not list) column's value."""
         number, within = divmod(row, self._rows_per_batch)

@@ -16,13 +16,15 @@ from stickgen_core.corpus.descent import Known, artefacts_below, descendants, ma
 from stickgen_core.corpus.folder import LOCK_NAME, Draft, publish_folder
 from stickgen_core.corpus.index import PLACEMENT, index_table
 from stickgen_core.corpus.ledger import LedgerRow, ledger_table
+from stickgen_core.corpus.repair import DAMAGED
 from stickgen_core.corpus.rewrite import copy_rows, placed, republish
 from stickgen_core.corpus.shards import shard_path
 from stickgen_core.corpus.store import Corpus
+from stickgen_core.corpus.traces import Traces, traces_of
 from stickgen_core.corpus.upkeep import corpora_below, shards_of
 from stickgen_core.errors import Corrupt, StickgenError
 from stickgen_core.records.digests import digest_entries
-from stickgen_core.records.publish import exclusively, publish_text
+from stickgen_core.records.publish import exclusively, publish_text, sweep
 
 PARTS_FOLDER = ".parts"  # a conversion's unfinished business: corpora that are made again from raw files
 EXPORT_KIND = "export"
@@ -58,21 +60,23 @@ def withdraw(
 ) -> Tombstone:
     """Take a source out of every corpus below `data` and its bytes off the disk, mark what was made from it, leave a tombstone.
 
-    Clips of other sources that share a shard with it are moved first; a clip that carries captions of its equals from the source goes as
-    well, until the next build brings it back with its own. Killed midway it can simply be run again: the tombstone is written before any
+    Clips of other sources that share a shard with it are moved first; a clip that says more than its own data set says of it, in words
+    of the source or as its equal in motion, goes as well, and so does what was recombined from such a clip: the next build brings them
+    back with their own captions. Shards that no corpus names any more go if they hold any of that, and so do damaged ones. Killed midway it can simply be run again: the tombstone is written before any
     byte is deleted and says what must go. Raw data is not touched. `also_below`: further roots with checkpoints, reports and exports.
     """
     layout = layout or CorpusConfig()
     grave = tombstone_path(data, source)
     corpora = corpora_below(data)
     roots = [data, *also_below]
-    going = _Going.of(corpora, source)
-    affected = [c for c in corpora if pc.any(going.mask(c)).as_py()]
+    pools = _pools(data, pool, corpora)
+    traces = traces_of(source, corpora, {*pools, *(c.pool for c in corpora)})
+    affected = [c for c in corpora if pc.any(traces.mask(c)).as_py()]
     before = read_tombstone(data, source)
-    if not affected and before is None:
+    if not affected and not traces.shards and before is None:
         raise StickgenError(f"{data}: no corpus holds a clip of {source!r}; sources here: {', '.join(_sources(corpora)) or 'none'}")
-    doomed = {s for c in affected for s in shards_of(c.index.filter(going.mask(c)))} | set(before.shards if before else ())
-    moved = _move_out(corpora, going, doomed, layout)
+    doomed = {*traces.shards, *traces.unreadable, *(before.shards if before else ())}
+    moved = _move_out(corpora, traces, doomed, layout)
     certain, possible = _descended(roots, affected, before)
     exports = [one for one in certain if one.kind == EXPORT_KIND]
     stone = _tombstone(data, source, reason, affected, doomed, before, certain, possible)
@@ -85,12 +89,27 @@ def withdraw(
         for path in one.path.parent.glob(f"{one.path.name}*"):
             path.unlink(missing_ok=True)
     for corpus in corpora:
-        if shards_of(corpus.index) & doomed:
-            _without(corpus, going, source, reason, moved)
+        if corpus in affected or shards_of(corpus.index) & doomed:
+            _without(corpus, traces, reason, moved)
     still_named = {shard for corpus in corpora_below(data) for shard in shards_of(corpus.index)}
-    for shard in sorted(doomed - still_named):
-        shard_path(pool, shard).unlink(missing_ok=True)
+    for place in pools:
+        for shard in sorted(doomed - still_named):
+            shard_path(place, shard).unlink(missing_ok=True)
+        _forget_remains(place)
     return stone
+
+
+def _pools(data: Path, pool: Path, corpora: Iterable[Corpus]) -> list[Path]:
+    """The pool, and those that corpora below the root brought along; one elsewhere may serve other roots."""
+    own = (c.pool for c in corpora if c.pool.is_relative_to(data.resolve()) or c.pool.is_relative_to(c.folder.resolve()))
+    return sorted({pool.resolve(), *own})
+
+
+def _forget_remains(pool: Path) -> None:
+    """What dead writers left, and damaged shards that a repair set aside: nobody can say what is in them."""
+    sweep(pool)
+    for path in pool.glob(f"*.arrow{DAMAGED}"):
+        path.unlink()
 
 
 def tombstone_path(data: Path, source: str) -> Path:
@@ -128,54 +147,20 @@ def publish_absent(folder: Path, pool: Path, name: str, recipe: str, parents: Ma
     return Corpus.open(folder)
 
 
-@dataclass(frozen=True)
-class _Going:
-    """Which rows leave: the source's, those recombined from it, and clips of others that carry its captions."""
-
-    source: str
-    native: dict[str, str]
-    carriers: frozenset[str]
-
-    @classmethod
-    def of(cls, corpora: list[Corpus], source: str) -> "_Going":
-        names = {c.manifest.name for c in corpora}
-        native: dict[str, str] = {}
-        carriers: set[str] = set()
-        for corpus in corpora:
-            ledger = corpus.ledger()
-            equal = ledger.filter(pc.and_(pc.equal(ledger["reason"], "duplicate"), pc.equal(ledger["unit"], source)))
-            carriers |= {detail.removeprefix("same motion as ") for detail in equal["detail"].to_pylist()}
-            if not names & set(corpus.manifest.parents):
-                native.update(zip(corpus.ids, corpus.index["digest"].to_pylist(), strict=True))
-        return cls(source, native, frozenset(carriers))
-
-    def mask(self, corpus: Corpus) -> pa.ChunkedArray:
-        """[n] bool"""
-        index = corpus.index
-        gone = pc.equal(index["source"], self.source)
-        recombined = [
-            bool(extra) and '"sources"' in extra and self.source in json.loads(extra).get("sources", ())
-            for extra in index["extra_json"].to_pylist()
-        ]
-        united = [
-            clip_id in self.carriers and self.native.get(clip_id, digest) != digest
-            for clip_id, digest in zip(index["id"].to_pylist(), index["digest"].to_pylist(), strict=True)
-        ]
-        return pc.or_(gone, pa.chunked_array([pa.array(np.array(recombined, bool) | np.array(united, bool))]))
-
-
-def _move_out(corpora: list[Corpus], going: _Going, doomed: set[str], layout: CorpusConfig) -> dict[Place, Place]:
+def _move_out(corpora: list[Corpus], traces: Traces, doomed: set[str], layout: CorpusConfig) -> dict[tuple[Path, Place], Place]:
     """Copy every clip that stays out of the doomed shards, once even if several corpora hold it."""
-    moved: dict[Place, Place] = {}
+    moved: dict[tuple[Path, Place], Place] = {}
     for corpus in corpora:
         places = _places(corpus.index)
-        leaving = going.mask(corpus).to_pylist()
+        leaving = traces.mask(corpus).to_pylist()
         wanted = [
-            i for i, place in enumerate(places) if not leaving[i] and (place[0] in doomed or place[2] in doomed) and place not in moved
+            i
+            for i, place in enumerate(places)
+            if not leaving[i] and (place[0] in doomed or place[2] in doomed) and (corpus.pool, place) not in moved
         ]
         if wanted:
             fresh = copy_rows(corpus, np.array(wanted), corpus.pool, layout)
-            moved.update(zip((places[i] for i in wanted), fresh, strict=True))
+            moved.update(zip(((corpus.pool, places[i]) for i in wanted), fresh, strict=True))
     return moved
 
 
@@ -183,16 +168,16 @@ def _places(table: pa.Table) -> list[Place]:
     return list(zip(*(table[name].to_pylist() for name in PLACEMENT), strict=True))
 
 
-def _without(corpus: Corpus, going: _Going, source: str, reason: str, moved: dict[Place, Place]) -> None:
+def _without(corpus: Corpus, traces: Traces, reason: str, moved: dict[tuple[Path, Place], Place]) -> None:
     """Publish a corpus again without the rows that go; parts of a conversion are removed, they are made again from raw files."""
-    leaving = going.mask(corpus)
+    leaving, source = traces.mask(corpus), traces.source
     if PARTS_FOLDER in corpus.folder.parts and pc.any(leaving).as_py():
         shutil.rmtree(corpus.folder)
         return
     with exclusively(corpus.folder / LOCK_NAME):
         gone = corpus.index.filter(leaving)
         table = corpus.index.filter(pc.invert(leaving))
-        table = placed(table, [moved.get(place, place) for place in _places(table)])
+        table = placed(table, [moved.get((corpus.pool, place), place) for place in _places(table)])
         rows = [
             LedgerRow(unit, clip_id, "withdraw", "withdrawn", reason if unit == source else f"was made with {source}: {reason}")
             for unit, clip_id in zip(gone["source"].to_pylist(), gone["id"].to_pylist(), strict=True)

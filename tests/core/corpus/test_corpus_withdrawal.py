@@ -1,17 +1,21 @@
 """A withdrawn source is gone from every corpus and from the disk; what was made of it is named, however far down."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from bench.clips import random_clip
-from stickgen_core.corpus import Corpus, CorpusWriter, LedgerRow, withdrawal
+from stickgen_core.corpus import Corpus, CorpusWriter, LedgerRow, union, withdrawal
+from stickgen_core.corpus.clip import followed_by, recombined_id
 from stickgen_core.corpus.descent import marks_of
+from stickgen_core.corpus.repair import set_damaged_aside
+from stickgen_core.corpus.upkeep import shards_of, sweep_pool
 from stickgen_core.corpus.verify import verify_folder
 from stickgen_core.corpus.withdrawal import publish_absent, read_tombstone, reinstate, withdraw
-from stickgen_core.errors import StickgenError
+from stickgen_core.errors import Corrupt, StickgenError
 from stickgen_core.records.manifest import Manifest, write_manifest
 from stickgen_core.sources.recording import Text
 
@@ -155,8 +159,6 @@ def test_captions_that_its_equals_took_over_leave_with_it(tmp_path):
             for clip in clips:
                 writer.add(clip)
             writer.publish()
-    from stickgen_core.corpus import union
-
     union([Corpus.open(tmp_path / "good"), Corpus.open(tmp_path / "doomed")], tmp_path / "merged", "merged", "r", rows=[[0, 1], []],
           texts={mine.id: (*mine.texts, Text(secret, 0.0, 1.0, "caption"))},
           ledger=[LedgerRow("doomed", "doomed/0#0", "merge", "duplicate", f"same motion as {mine.id}")])  # fmt: skip
@@ -168,13 +170,116 @@ def test_captions_that_its_equals_took_over_leave_with_it(tmp_path):
     assert all(verify_folder(tmp_path / name) == [] for name in ("good", "merged", "doomed"))
 
 
-def test_motion_recombined_from_it_leaves_with_it(tmp_path):
-    with CorpusWriter(tmp_path / "made", shards=tmp_path / "shards", name="made") as writer:
-        writer.add(random_clip(0, source="recombined", frames=30, extra={"sources": ["doomed", "good"]}))
-        writer.add(random_clip(1, source="recombined", frames=30, extra={"sources": ["good"]}))
-        writer.publish()
+SECRET = "a sentence that only the withdrawn source says"
+
+
+def said_by(clip, *texts, **changes):
+    return replace(clip, texts=tuple(Text(text, 0.0, 1.0, "caption") for text in texts), **changes)
+
+
+def publish(root, name, *clips, **about):
+    with CorpusWriter(root / name.rpartition("/")[2], shards=root / "shards", name=name, **about) as writer:
+        for clip in clips:
+            writer.add(clip)
+        return writer.publish()
+
+
+def merged_and_cut(root):
+    """A clip of "good" that took over the caption of its equal in "doomed", merged, and cut from that with a clip of its own words."""
+    mine, plain = (said_by(random_clip(n, source="good", frames=30), f"own words {n}") for n in range(2))
+    good = publish(root, "canonical/good", mine, plain)
+    doomed = publish(root, "canonical/doomed", said_by(mine, SECRET, id="doomed/0#0", source="doomed"))
+    merged = union([good, doomed], root / "merged", "merged", "r", rows=[[0, 1], []],
+                   texts={mine.id: (*mine.texts, Text(SECRET, 0.0, 1.0, "caption"))},
+                   ledger=[LedgerRow("doomed", "doomed/0#0", "merge", "duplicate", f"same motion as {mine.id}")])  # fmt: skip
+    return merged.select([0, 1], root / "cut", "cut", "r")
+
+
+def saying(root, words=SECRET):
+    """Files of shards that hold the words, whatever they are called."""
+    return [path.name for path in (root / "shards").iterdir() if words.encode() in path.read_bytes()]
+
+
+def test_captions_taken_over_leave_though_the_merge_that_tells_of_them_is_gone(tmp_path):
+    merged_and_cut(tmp_path)
+    shutil.rmtree(tmp_path / "merged")
     withdraw(tmp_path, tmp_path / "shards", "doomed", "revoked")
-    assert Corpus.open(tmp_path / "made").ids == ["recombined/000001#0"]
+    assert saying(tmp_path) == [] and Corpus.open(tmp_path / "cut").ids == ["good/000001#0"]
+    assert len(Corpus.open(tmp_path / "good")) == 2 and all(verify_folder(tmp_path / name) == [] for name in ("good", "cut", "doomed"))
+
+
+def test_captions_taken_over_are_known_by_their_words_where_the_motion_has_changed_since(tmp_path):
+    merged_and_cut(tmp_path)
+    shutil.rmtree(tmp_path / "merged")
+    publish(tmp_path, "canonical/doomed", said_by(random_clip(7, source="doomed", frames=30), SECRET))
+    sweep_pool(tmp_path, tmp_path / "shards", grace_h=0.0)
+    withdraw(tmp_path, tmp_path / "shards", "doomed", "revoked")
+    assert saying(tmp_path) == [] and Corpus.open(tmp_path / "cut").ids == ["good/000001#0"]
+
+
+def test_words_that_a_clip_s_own_data_set_says_too_stay(tmp_path):
+    shared = "a person walks"
+    good = publish(tmp_path, "canonical/good", *(said_by(random_clip(n, source="good", frames=30), shared) for n in range(2)))
+    publish(tmp_path, "canonical/doomed", said_by(random_clip(0, source="good", frames=30), shared, id="doomed/0#0", source="doomed"))
+    good.select([0, 1], tmp_path / "cut", "cut", "r")
+    withdraw(tmp_path, tmp_path / "shards", "doomed", "revoked")
+    assert Corpus.open(tmp_path / "cut").digest == good.digest and Corpus.open(tmp_path / "cut").verify() == []
+
+
+def test_motion_recombined_from_it_or_from_what_says_its_words_leaves_with_it(tmp_path):
+    cut = merged_and_cut(tmp_path)
+    carrier, plain = cut.clip(0), cut.clip(1)
+    made = [
+        said_by(random_clip(3, frames=30), "doomed mirrored", id="doomed/0#0~mirrored", source="doomed"),
+        said_by(carrier, "its words mirrored", id=recombined_id(carrier.id, "mirrored")),
+        said_by(carrier, "own words, then its words", id=recombined_id(plain.id, followed_by(carrier.id))),
+        said_by(plain, "own words mirrored", id=recombined_id(plain.id, "mirrored")),
+    ]
+    publish(tmp_path, "recombined", *made, parents={cut.manifest.name: cut.digest})
+    withdraw(tmp_path, tmp_path / "shards", "doomed", "revoked")
+    assert Corpus.open(tmp_path / "recombined").ids == ["good/000001#0~mirrored"] and Corpus.open(tmp_path / "recombined").verify() == []
+    assert not any(saying(tmp_path, words) for words in ("doomed mirrored", "its words mirrored", "then its words"))
+    assert saying(tmp_path, "own words mirrored")
+
+
+def test_its_superseded_shards_go_and_those_of_others_stay(tmp_path):
+    for source in ("doomed", "good"):
+        for generation in ("first", "second"):
+            publish(
+                tmp_path,
+                f"canonical/{source}",
+                said_by(random_clip(ord(source[0]), source=source, frames=30), f"{source} {generation}"),
+            )
+    withdraw(tmp_path, tmp_path / "shards", "doomed", "revoked")
+    assert saying(tmp_path, "doomed") == [] and saying(tmp_path, "good first") and Corpus.open(tmp_path / "good").verify() == []
+
+
+def test_shards_that_a_repair_set_aside_go_as_well(tmp_path):
+    clip = said_by(random_clip(0, source="doomed", frames=30), SECRET)
+    corpus = publish(tmp_path, "canonical/doomed", clip)
+    for path in (tmp_path / "shards").glob("*.arrow"):
+        data = bytearray(path.read_bytes())
+        data[-20] ^= 1
+        path.write_bytes(data)
+    assert len(set_damaged_aside([corpus.folder])) == 2
+    publish(tmp_path, "canonical/doomed", clip)
+    withdraw(tmp_path, tmp_path / "shards", "doomed", "revoked")
+    assert list((tmp_path / "shards").iterdir()) == []
+
+
+def test_a_shard_that_cannot_be_read_stops_a_withdrawal_only_where_clips_of_others_need_it(tmp_path):
+    publish(tmp_path, "canonical/doomed", random_clip(0, source="doomed", frames=30))
+    good = publish(tmp_path, "canonical/good", random_clip(1, source="good", frames=30))
+    (tmp_path / "shards" / f"{'a' * 64}.arrow").write_bytes(b"anything")
+    torn = tmp_path / "shards" / f"{good.index['text_shard'][0].as_py()}.arrow"
+    whole = torn.read_bytes()
+    torn.write_bytes(whole[:100])
+    with pytest.raises(Corrupt, match="not a readable shard"):
+        withdraw(tmp_path, tmp_path / "shards", "doomed", "revoked")
+    assert len(Corpus.open(tmp_path / "doomed")) == 1
+    torn.write_bytes(whole)
+    withdraw(tmp_path, tmp_path / "shards", "doomed", "revoked")
+    assert {path.stem for path in (tmp_path / "shards").iterdir()} == shards_of(good.index)
 
 
 def test_a_lifted_withdrawal_leaves_its_stone_and_asks_nothing_more(tmp_path):

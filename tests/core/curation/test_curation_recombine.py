@@ -1,11 +1,13 @@
 """Recombined motion: told truly, physically possible, made of training clips only, and on one side of every split."""
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from stickgen_core.corpus import Clip
+from stickgen_core.corpus import Clip, Corpus
+from stickgen_core.corpus.withdrawal import withdraw
 from stickgen_core.curation import find_leaks, merge
 from stickgen_core.curation.config import CurationConfig, RecombineConfig
 from stickgen_core.curation.recombine import longest_flight, recombine
@@ -172,3 +174,18 @@ def test_a_mirrored_wave_is_the_other_hand_s_wave(store, tmp_path):
     assert one.joints[:, 0, JOINT["right_wrist"], 1].max() > one.joints[:, 0, JOINT["left_wrist"], 1].max() + 0.3
     assert "right hand" in one.texts[0].text and one.extra["mirrored_of"] == one.id.split("~")[0]
     assert one.camera_source == "none" and np.allclose(one.joints[0, 0, 0, [0, 2]], 0, atol=1e-6)
+
+
+def test_captions_that_recombined_clips_were_told_with_leave_with_their_source(store, tmp_path):
+    secret = "a sentence of the withdrawn source"
+    motions = [walk(90 + 2 * n, stride_hz=0.7 + 0.02 * n, seed=n) for n in range(18)]
+    alpha = store("alpha", [clip(f"alpha/{n:02d}", joints, text=f"a person walks, style {n}") for n, joints in enumerate(motions)])
+    beta = store("beta", [clip(f"beta/{n:02d}", joints, text=f"{secret} {n}", origin=f"alpha/{n:02d}") for n, joints in enumerate(motions)])
+    merged = merge([alpha, beta], ON, tmp_path / "merged", shards=tmp_path / "shards")
+    kinds = ("~mirrored", "~x", "~then~")
+    assert all(any(kind in name and name.startswith("alpha/") for name in merged.ids) for kind in kinds)
+    for folder in ("merged", "merged.plain"):
+        shutil.rmtree(tmp_path / folder)
+    withdraw(tmp_path, tmp_path / "shards", "beta", "revoked")
+    assert not any(secret.encode() in path.read_bytes() for path in (tmp_path / "shards").iterdir())
+    assert len(Corpus.open(tmp_path / "merged.recombined")) == 0 and Corpus.open(tmp_path / "alpha").digest == alpha.digest
