@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -46,29 +47,52 @@ def policy_of(settings: Settings, classes: Iterable[str] | None = None, grace_h:
     return Policy(config.grace_h if grace_h is None else grace_h, tuple(classes if classes is not None else config.classes), quotas)  # type: ignore[arg-type]
 
 
-def things(settings: Settings, steps: Steps) -> list[Thing]:
-    places = settings.places
-    entries = history_of(settings).entries
-    needed: dict[Name, str] = {}
+@dataclass(frozen=True)
+class Roots:
+    """Artefact -> what needs it.
+
+    needed   that it is in place, or else the pin
+    pinned   the pin, also where it is in place
+    """
+
+    needed: Mapping[Name, str]
+    pinned: Mapping[Name, str]
+
+    def needing(self, names: Iterable[Name]) -> tuple[str, ...]:
+        return tuple(self.needed[name] for name in names if name in self.needed)
+
+    def pinning(self, names: Iterable[Name]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(self.pinned[name] for name in names if name in self.pinned))
+
+
+def roots_of(settings: Settings, steps: Steps) -> Roots:
+    pinned = pinned_names(pins(settings.places.pins))
+    in_place: dict[Name, str] = {}
     for step in steps.values():
         manifest = find_manifest(step.folder)
         if manifest is not None:
-            needed[step.key, manifest.digest] = IN_PLACE
-    needed = {**pinned_names(pins(places.pins)), **needed}
+            in_place[step.key, manifest.digest] = IN_PLACE
+    return Roots({**pinned, **in_place}, pinned)
+
+
+def things(settings: Settings, steps: Steps) -> list[Thing]:
+    places = settings.places
+    entries, roots = history_of(settings).entries, roots_of(settings, steps)
     found = [
-        *_artefacts(steps), *_shards(places.data, places.shards, entries, needed), *_runs(settings, entries, needed),
-        *_vectors(places.text_vectors, entries, needed), *_caches(places.data), *_refused(steps, state_of(settings)),
+        *_artefacts(steps, roots), *_shards(places.data, places.shards, entries, roots), *_runs(settings, entries, roots),
+        *_vectors(places.text_vectors, entries, roots), *_caches(places.data), *_refused(steps, state_of(settings)),
         *_leftovers((places.data, places.checkpoints, places.outputs, places.evaluations, places.exports)),
     ]  # fmt: skip
     return found
 
 
-def _artefacts(steps: Steps) -> Iterator[Thing]:
+def _artefacts(steps: Steps, roots: Roots) -> Iterator[Thing]:
     for step in steps.values():
         manifest = find_manifest(step.folder)
         if manifest is not None:
             row = "evaluation" if step.key == "evaluation/evaluator" else step.kept
-            yield Thing(step.key, _paths(step.folder), row, age_h(step.folder), (IN_PLACE,), ((step.key, manifest.digest),))
+            mine = ((step.key, manifest.digest),)
+            yield Thing(step.key, _paths(step.folder), row, age_h(step.folder), (IN_PLACE,), mine, roots.pinning(mine))
 
 
 def _paths(artefact: Path) -> tuple[Path, ...]:
@@ -78,7 +102,7 @@ def _paths(artefact: Path) -> tuple[Path, ...]:
     return tuple(path for path in (manifest_path(artefact), artefact, artefact.with_name(f"{artefact.name}.md5")) if path.exists())
 
 
-def _shards(data: Path, pool: Path, entries: Iterable[Entry], needed: Mapping[Name, str]) -> Iterator[Thing]:
+def _shards(data: Path, pool: Path, entries: Iterable[Entry], roots: Roots) -> Iterator[Thing]:
     held: dict[str, str] = {}
     for corpus in corpora_below(data):
         held.update(dict.fromkeys(shards_of(corpus.index), f"corpus {corpus.manifest.name}"))
@@ -86,18 +110,19 @@ def _shards(data: Path, pool: Path, entries: Iterable[Entry], needed: Mapping[Na
     for entry in entries:
         for shard in entry.belongs:
             owners.setdefault(shard, []).append(entry.name)
-            if entry.name in needed:
-                held.setdefault(shard, needed[entry.name])
+            if entry.name in roots.needed:
+                held.setdefault(shard, roots.needed[entry.name])
     for path in sorted(pool.glob("*.arrow")):
         mine = owners.get(path.stem, [])
-        roots = (held[path.stem],) if path.stem in held else ()
-        if not roots and not mine:
+        needing = (held[path.stem],) if path.stem in held else ()
+        if not needing and not mine:
             # Nobody published it: a writer was killed, or the history was lost. Sweeping it is a person's decision.
-            roots = ("no record of who wrote it; `stickgen corpus sweep` removes it",)
-        yield Thing(f"shard {path.stem[:12]}", (path,), "shards" if roots else "superseded_shard", age_h(path), roots, tuple(mine))
+            needing = ("no record of who wrote it; `stickgen corpus sweep` removes it",)
+        row = "shards" if needing else "superseded_shard"
+        yield Thing(f"shard {path.stem[:12]}", (path,), row, age_h(path), needing, tuple(mine), roots.pinning(mine))
 
 
-def _runs(settings: Settings, entries: Iterable[Entry], needed: Mapping[Name, str]) -> Iterator[Thing]:
+def _runs(settings: Settings, entries: Iterable[Entry], roots: Roots) -> Iterator[Thing]:
     """Weights in run folders; their configuration, log and metrics are never offered."""
     places = settings.places
     if not places.outputs.is_dir():
@@ -112,17 +137,16 @@ def _runs(settings: Settings, entries: Iterable[Entry], needed: Mapping[Name, st
             continue
         values = run.metadata()
         owners = _owners(run, values, weights, checkpoints)
-        roots = [needed[name] for name in owners if name in needed]
-        roots += (
+        needing = list(roots.needing(owners))
+        needing += (
             ["the checkpoint in place is this file"] if any((s.st_dev, s.st_ino) in in_place for s in (p.stat() for p in weights)) else []
         )
-        roots += ["the registry's best of its task"] if run.run_id in best else []
-        roots += ["still running"] if values.get("status") == "running" else []
-        if not roots and not owners:
-            roots = ["no record of the checkpoint that it made"]
-        yield Thing(
-            f"run {run.run_id}", weights, "run_folder" if roots else "superseded_weights", age_h(run.folder), tuple(roots), tuple(owners)
-        )
+        needing += ["the registry's best of its task"] if run.run_id in best else []
+        needing += ["still running"] if values.get("status") == "running" else []
+        if not needing and not owners:
+            needing = ["no record of the checkpoint that it made"]
+        kept_as = "run_folder" if needing else "superseded_weights"
+        yield Thing(f"run {run.run_id}", weights, kept_as, age_h(run.folder), tuple(needing), tuple(owners), roots.pinning(owners))
 
 
 def _best(registry: ModelRegistry, task: str) -> Mapping[str, Any] | None:
@@ -146,7 +170,7 @@ def _owners(run: Run, values: Mapping[str, Any], weights: tuple[Path, ...], chec
     return found
 
 
-def _vectors(folder: Path, entries: Iterable[Entry], needed: Mapping[Name, str]) -> Iterator[Thing]:
+def _vectors(folder: Path, entries: Iterable[Entry], roots: Roots) -> Iterator[Thing]:
     using: dict[str, list[Entry]] = {}
     for entry in entries:
         digest = entry.manifest.notes.get("encoder_digest")
@@ -155,18 +179,10 @@ def _vectors(folder: Path, entries: Iterable[Entry], needed: Mapping[Name, str])
     for path in sorted(folder.glob("*")):
         if not path.is_dir():
             continue
-        owners = using.get(path.name, [])
-        roots = tuple(needed[e.name] for e in owners if e.name in needed) or (
-            () if owners else ("no record of the corpus that it was made for",)
-        )
-        yield Thing(
-            f"vectors {path.name[:12]}",
-            (path,),
-            "text_vectors" if roots else "superseded_vectors",
-            age_h(path),
-            roots,
-            tuple(e.name for e in owners),
-        )
+        owners = tuple(e.name for e in using.get(path.name, []))
+        needing = roots.needing(owners) or (() if owners else ("no record of the corpus that it was made for",))
+        row = "text_vectors" if needing else "superseded_vectors"
+        yield Thing(f"vectors {path.name[:12]}", (path,), row, age_h(path), needing, owners, roots.pinning(owners))
 
 
 def _caches(data: Path) -> Iterator[Thing]:

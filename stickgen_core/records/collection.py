@@ -24,6 +24,7 @@ class Thing:
     row        of the retention matrix
     roots      names of the roots that need it; empty: nobody does
     owners     artefacts that point at it; making any one of them again makes it again
+    pins       names of the pins that hold it; with one it stays, whatever its class
     age_h      hours since it was last changed
     """
 
@@ -33,6 +34,7 @@ class Thing:
     age_h: float
     roots: tuple[str, ...] = ()
     owners: tuple[Name, ...] = ()
+    pins: tuple[str, ...] = ()
 
     @property
     def kind(self) -> RetentionClass:
@@ -51,7 +53,7 @@ class Proof:
 class Policy:
     """What may be collected.
 
-    classes       classes that may go although a root needs them, if they can be made again; critical never may
+    classes       classes that may go although a root needs them, if they can be made again; neither critical nor pinned things may
     grace_h       younger things stay
     quota_bytes   class -> most bytes; the oldest go first where it is exceeded
     """
@@ -91,6 +93,8 @@ def decide(things: Iterable[Thing], prove: Prove, policy: Policy) -> list[Decisi
 
 def _judge(thing: Thing, prove: Prove, policy: Policy, over: bool) -> tuple[bool, str, Proof]:
     none = Proof(False, ())
+    if thing.pins:
+        return False, f"held by {_few(thing.pins)}", none
     if thing.roots and thing.kind == "critical":
         return False, f"critical, needed by {_few(thing.roots)}", none
     if thing.roots and thing.kind not in policy.classes and not over:
@@ -125,14 +129,14 @@ def proven(thing: Thing, prove: Prove) -> Proof:
 
 
 def _over_quota(things: list[Thing], policy: Policy) -> set[str]:
-    """Names of the oldest things of each class beyond its quota."""
+    """Names of the oldest things of each class beyond its quota; what a pin holds counts, and stays."""
     over: set[str] = set()
     for kind in CHEAPEST_FIRST:
         if kind not in policy.quota_bytes:
             continue
         mine = sorted((t for t in things if t.kind == kind), key=lambda t: -t.age_h)
         held = sum(size_of(t.paths) for t in mine)
-        for thing in mine:
+        for thing in (t for t in mine if not t.pins):
             if held <= policy.quota_bytes[kind]:
                 break
             over.add(thing.name)

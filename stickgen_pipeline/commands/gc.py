@@ -60,7 +60,7 @@ def said(settings: Settings, decisions: Iterable[Decision], proofs: bool = False
 
 def _row(d: Decision) -> dict[str, Any]:
     return {"thing": d.thing.name, "paths": [str(p) for p in d.thing.paths], "row": d.thing.row, "class": d.thing.kind, "bytes": d.bytes,
-            "remove": d.remove, "because": d.because, "roots": list(d.thing.roots), "proof": list(d.proof.lines)}  # fmt: skip
+            "remove": d.remove, "because": d.because, "roots": list(d.thing.roots), "pins": list(d.thing.pins), "proof": list(d.proof.lines)}  # fmt: skip
 
 
 def classes_table(decisions: Iterable[Decision]) -> str:

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -100,6 +101,23 @@ def test_a_pin_keeps_an_older_generation_and_letting_it_go_frees_it(three):
     assert sum(d.remove for d in plan(settings, NOW)) == len(oldest.belongs)
 
 
+def test_what_is_in_place_and_pinned_stays_whatever_is_asked_and_its_row_names_the_pin(root):
+    settings = root.settings()
+    lineage = lineage_of(settings)
+    found = {name: lineage.find(name) for name in ("corpus/embedded_sft", "canonical/synthetic")}
+    greedy = Policy(0.0, ("discardable", "optional", "recommended"), {"discardable": 0, "optional": 0, "recommended": 0})
+    before = {d.thing.name for d in plan(settings, greedy) if d.remove}
+    assert {"corpus/merged", "corpus/curated_sft", "canonical/synthetic"} <= before and any(name.startswith("vectors ") for name in before)
+    kept = pin(root.folder / "pins", lineage.walk(found["corpus/embedded_sft"]), "released")
+    decisions = {d.thing.name: d for d in plan(settings, greedy)}
+    held = {name for name, d in decisions.items() if d.thing.pins}
+    assert held >= {"corpus/merged", "corpus/curated_sft", "canonical/synthetic", "corpus/embedded_sft"}
+    assert {kind.split()[0] for kind in held} >= {"shard", "vectors"}
+    assert all(not decisions[name].remove and kept.name in decisions[name].because for name in held)
+    apply(decisions.values())
+    assert (root.folder / "merged_all").exists() and damaged(settings) == []
+
+
 def test_a_damaged_pin_stops_collection(root):
     (root.folder / "pins").mkdir()
     (root.folder / "pins" / "x.json").write_text("{")
@@ -157,6 +175,14 @@ def test_a_quota_takes_the_oldest_first_until_it_fits(tmp_path):
     things = [a_thing(tmp_path, str(n), "videos", 100, age_h=n) for n in (1, 3, 2)]
     decisions = decide(things, yes, Policy(0.0, (), {"optional": 150}))
     assert {d.thing.name for d in decisions if d.remove} == {"3", "2"}
+
+
+def test_a_quota_passes_over_what_a_pin_holds(tmp_path):
+    things = [a_thing(tmp_path, str(n), "videos", 100, age_h=n) for n in (1, 3, 2)]
+    things[1] = replace(things[1], pins=("pin x",))
+    decisions = {d.thing.name: d for d in decide(things, yes, Policy(0.0, ("optional",), {"optional": 150}))}
+    assert {name for name, d in decisions.items() if d.remove} == {"1", "2"}
+    assert decisions["3"].because == "held by pin x"
 
 
 def test_bytes_of_a_hard_link_count_only_when_the_last_one_goes(tmp_path):
