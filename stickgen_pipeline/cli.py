@@ -215,7 +215,7 @@ def _corpus(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     pack.add_argument("target")
     compact = _command(what, "compact", "corpus:compact", "rewrite a corpus that uses little of its shards")
     compact.add_argument("corpus", help=where)
-    sweep = _command(what, "sweep", "corpus:sweep", "remove shards that no corpus points to")
+    sweep = _command(what, "sweep", "corpus:sweep", "remove shards that neither a corpus nor a pin points to")
     sweep.add_argument("--grace-h", type=float, default=None, help="leave shards younger than this")
     withdraw = _command(what, "withdraw", "corpus:withdraw", "take a source out of everything, for licence reasons; leaves a tombstone")
     withdraw.add_argument("source", help="a data set, such as babel")

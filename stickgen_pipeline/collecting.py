@@ -1,7 +1,7 @@
 """What lies in a data root, which roots need it, and which artefact it belongs to: the things that `stickgen gc` decides on."""
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,6 +73,11 @@ def roots_of(settings: Settings, steps: Steps) -> Roots:
         if manifest is not None:
             in_place[step.key, manifest.digest] = IN_PLACE
     return Roots({**pinned, **in_place}, pinned)
+
+
+def pinned_shards(entries: Iterable[Entry], pinned: Collection[Name]) -> set[str]:
+    """Shards that the entries of pinned artefacts name."""
+    return {shard for entry in entries if entry.name in pinned for shard in entry.belongs}
 
 
 def things(settings: Settings, steps: Steps) -> list[Thing]:

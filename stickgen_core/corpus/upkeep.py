@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,14 +45,14 @@ def shards_of(table: pa.Table) -> set[str]:
     return {*pc.unique(table["shard"]).to_pylist(), *pc.unique(table["text_shard"]).to_pylist()}
 
 
-def sweep_pool(data: Path, pool: Path, *, grace_h: float | None = None, also: Iterable[Corpus] = ()) -> Swept:
-    """Remove shards that no corpus below `data` (or in `also`) names, once they are older than the grace period."""
+def sweep_pool(data: Path, pool: Path, *, grace_h: float | None = None, also: Iterable[Corpus] = (), keep: Collection[str] = ()) -> Swept:
+    """Remove shards that neither a corpus below `data` (or in `also`) nor `keep` names, once they are older than the grace period."""
     grace_s = (CorpusConfig().sweep_grace_h if grace_h is None else grace_h) * 3600
     named = {shard for corpus in (*corpora_below(data), *also) if corpus.pool == pool.resolve() for shard in shards_of(corpus.index)}
     sweep(pool)
     removed = freed = young = 0
     for path in sorted(pool.glob("*.arrow")):
-        if path.stem in named or not SHARD_NAME.match(path.stem):
+        if path.stem in named or path.stem in keep or not SHARD_NAME.match(path.stem):
             continue
         status = path.stat()
         if time.time() - status.st_mtime < grace_s:

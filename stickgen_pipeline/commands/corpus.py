@@ -17,6 +17,7 @@ from stickgen_core.errors import ConfigError, MissingInput
 from stickgen_core.settings import Settings
 from stickgen_pipeline.commands.common import answer, corpus_folder, corpus_steps, note, settings_of, size, table
 from stickgen_pipeline.graph import steps_of
+from stickgen_pipeline.witness import history_of
 
 MOST_ROWS = 200
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
@@ -193,11 +194,19 @@ def compact(options: argparse.Namespace) -> int:
 
 
 def sweep(options: argparse.Namespace) -> int:
-    """Remove shards that no corpus names."""
+    """Remove shards that neither a corpus nor a pin names."""
     from stickgen_core.corpus.upkeep import sweep_pool
+    from stickgen_core.records.pins import pinned_names, pins
+    from stickgen_core.records.publish import exclusively
+    from stickgen_pipeline.collecting import pinned_shards
 
     settings = settings_of(options)
-    swept = sweep_pool(settings.places.data, settings.places.shards, grace_h=options.grace_h)
+    places = settings.places
+    places.data.mkdir(parents=True, exist_ok=True)
+    # A build names its new shards last: the lock is the builds' own.
+    with exclusively(places.data / ".build" / "lock"):
+        keep = pinned_shards(history_of(settings).entries, pinned_names(pins(places.pins)))
+        swept = sweep_pool(places.data, places.shards, grace_h=options.grace_h, keep=keep)
     values = asdict(swept)
     return answer(options, values, ", ".join(f"{name} {value}" for name, value in values.items()))
 

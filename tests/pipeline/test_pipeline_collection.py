@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import time
+from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,9 @@ from stickgen_core.errors import StickgenError
 from stickgen_core.records.collection import Policy, Proof, Thing, apply, by_class, decide
 from stickgen_core.records.manifest import read_manifest
 from stickgen_core.records.pins import pin, pins, unpin
+from stickgen_core.records.publish import exclusively
 from stickgen_pipeline.collecting import damaged, plan
+from stickgen_pipeline.commands import corpus
 from stickgen_pipeline.proofs import Prover
 from stickgen_pipeline.witness import history_of, lineage_of
 
@@ -116,6 +119,36 @@ def test_what_is_in_place_and_pinned_stays_whatever_is_asked_and_its_row_names_t
     assert all(not decisions[name].remove and kept.name in decisions[name].because for name in held)
     apply(decisions.values())
     assert (root.folder / "merged_all").exists() and damaged(settings) == []
+
+
+@pytest.fixture
+def sweep(monkeypatch):
+    """`stickgen corpus sweep --grace-h 0` on a root."""
+
+    def swept(settings) -> int:
+        monkeypatch.setattr(corpus, "settings_of", lambda options: settings)
+        return corpus.sweep(Namespace(grace_h=0.0, json=False))
+
+    return swept
+
+
+def test_a_sweep_leaves_the_shards_of_a_pinned_generation(three, sweep):
+    settings = three.settings(GENERATIONS[-1])
+    lineage, (*_, middle, oldest) = lineage_of(settings), history_of(settings).of("corpus/merged")
+    there = {path.stem for path in (three.folder / "shards").glob("*.arrow")}
+    assert set(oldest.belongs) | set(middle.belongs) <= there
+    pin(three.folder / "pins", lineage.walk(lineage.find(f"corpus/merged@{oldest.digest}")), "a paper")
+    sweep(settings)
+    left = {path.stem for path in (three.folder / "shards").glob("*.arrow")}
+    assert set(oldest.belongs) <= left and not set(middle.belongs) <= left and damaged(settings) == []
+
+
+def test_a_sweep_waits_for_a_build(root, sweep):
+    shard = root.folder / "shards" / f"{'a' * 64}.arrow"
+    shard.write_bytes(b"not named yet")
+    with exclusively(root.folder / ".build" / "lock"), pytest.raises(StickgenError, match="already writing here"):
+        sweep(root.settings())
+    assert shard.exists()
 
 
 def test_a_damaged_pin_stops_collection(root):
@@ -252,9 +285,9 @@ def test_weights_of_a_superseded_run_go_but_its_record_stays(root, monkeypatch):
 
 
 def test_collection_leaves_a_corpus_readable_while_it_is_open(three):
-    corpus = Corpus.open(three.folder / "merged_all")
+    merged = Corpus.open(three.folder / "merged_all")
     apply(plan(three.settings(GENERATIONS[-1]), NOW))
-    assert sum(clip.motion.shape[0] for clip in corpus) == int(corpus.index["frames"].to_numpy().sum())
+    assert sum(clip.motion.shape[0] for clip in merged) == int(merged.index["frames"].to_numpy().sum())
 
 
 def test_a_checkpoint_in_a_folder_on_another_disk_keeps_the_weights_it_is(root, tmp_path):

@@ -214,6 +214,14 @@ def test_sweeping_sees_corpora_in_folders_that_lie_on_another_disk(build, tmp_pa
     assert corpus.verify() == []
 
 
+def test_sweeping_leaves_the_shards_that_it_is_told_to_keep(build, tmp_path):
+    build()
+    shards = {path.stem for path in (tmp_path / "shards").glob("*.arrow")}
+    shutil.rmtree(tmp_path / "a")
+    assert sweep_pool(tmp_path, tmp_path / "shards", grace_h=0.0, keep=shards).removed == 0
+    assert sweep_pool(tmp_path, tmp_path / "shards", grace_h=0.0).removed == len(shards)
+
+
 def test_an_older_corpus_is_migrated_by_its_steps_or_refused(build, tmp_path):
     build()
     assert migrate(tmp_path / "a") == []
