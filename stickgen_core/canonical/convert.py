@@ -70,9 +70,9 @@ def convert(
     """
     raw, folder, shards = Path(raw).absolute(), Path(folder), Path(shards)
     name = f"canonical/{spec.name}"
-    reason = why_absent(spec, raw)
+    reason = why_absent(spec, raw, lambda path: f"$DATA_ROOT/{path.relative_to(raw.parent)}")
     if reason:
-        _require_never_there(name, folder, reason)
+        _require_never_there(name, folder, f"{reason} (in {raw.parent})")
         with _writing(folder):
             notes = {"absent": reason, "register_at": spec.register_at, "units": 0}
             draft = Draft(name, "corpus", digest_json(["absent", spec.name]), dict(parents or {}), notes, {})
@@ -110,17 +110,17 @@ def _require_never_there(name: str, folder: Path, reason: str) -> None:
         )
 
 
-def why_absent(spec: SourceSpec, raw: Path) -> str | None:
-    """Why a data set cannot be read at all: its folder, or what it builds on, is not there."""
+def why_absent(spec: SourceSpec, raw: Path, named: Callable[[Path], str] = str) -> str | None:
+    """Why a data set cannot be read at all: its folder, or what it builds on, is not there. Records name folders below $DATA_ROOT."""
     where = f" ({spec.register_at})" if spec.register_at else ""
     if spec.kind != "synthetic" and _is_empty(raw):
-        return f"{raw} is not there or empty{where}"
+        return f"{named(raw)} is not there or empty{where}"
     for need in spec.needs:
         if _is_empty(raw.parent / need):
-            return f"{spec.name} builds on {need}, and {raw.parent / need} is not there or empty"
+            return f"{spec.name} builds on {need}, and {named(raw.parent / need)} is not there or empty"
     for pattern in spec.needs_files:
         if not matching(walk(raw), pattern):
-            return f"{spec.name} builds on {pattern}, and there is none below {raw}{where}"
+            return f"{spec.name} builds on {pattern}, and there is none below {named(raw)}{where}"
     return None
 
 

@@ -154,14 +154,18 @@ def _shallow(entry: Entry) -> dict[str, Any]:
 
 def _read(path: Path) -> Entry:
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        manifest = dict(values.pop("manifest"))
-        files = {name: FileRecord(**record) for name, record in manifest.pop("files").items()}
-        return Entry(**{**values, "belongs": tuple(values["belongs"])}, manifest=Manifest(files=files, **manifest))
+        return entry_from(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise MissingInput(f"{path}: went away while it was read; run again") from None
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise Corrupt(f"{path}: not an entry of the history ({error}); remove it, a rebuild writes it again") from None
+
+
+def entry_from(values: Mapping[str, Any]) -> Entry:
+    """An entry of its JSON values."""
+    manifest = dict(values["manifest"])
+    files = {name: FileRecord(**record) for name, record in manifest.pop("files").items()}
+    return Entry(**{**values, "belongs": tuple(values["belongs"]), "manifest": Manifest(files=files, **manifest)})
 
 
 def known(entries: Iterable[Entry]) -> dict[tuple[str, str], Entry]:

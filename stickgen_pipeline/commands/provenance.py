@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from stickgen_core.corpus import Corpus
 from stickgen_core.corpus.folder import STORE_NOTE
 from stickgen_core.corpus.index import STORE_SCHEMA
 from stickgen_core.records import citations, methods
-from stickgen_core.records.bundle import Bundle, dumps, record_files, write_bundle
+from stickgen_core.records.bundle import Bundle, dumps, redacted, told, write_bundle
 from stickgen_core.records.citations import DataSet
 from stickgen_core.records.crate import crate_metadata
 from stickgen_core.records.croissant import croissant
@@ -21,6 +22,7 @@ from stickgen_core.records.lineage import Walk, tree
 from stickgen_core.records.lineage_figure import lineage_svg
 from stickgen_core.records.pins import pin
 from stickgen_core.records.prov_document import prov_json
+from stickgen_core.records.redaction import Redaction
 from stickgen_core.settings import Settings
 from stickgen_pipeline.commands.common import answer, settings_of, size
 from stickgen_pipeline.commands.lineage import as_key, is_absent, says
@@ -73,8 +75,9 @@ def bundle_of(settings: Settings, walk: Walk, target: Path) -> Bundle:
     commit = str((environment.get("git") or {}).get("commit") or "")
     date = max((str(entry.made.get("at", "")) for entry in walk.entries), default="")
     fps = float(known["config"]["canonical"]["fps"])
-    files = record_files(walk, history)
-    files |= _content(settings, walk)
+    redaction = folders_of(settings)
+    walk, files = told(walk, history, redaction)
+    files |= _content(settings, walk, redaction)
     for lock in sorted((settings.root / "requirements").glob("*.lock*")):
         files[f"environment/{lock.name.removesuffix('.txt')}"] = lock.read_bytes()
     results = result_rows(walk, files)
@@ -96,12 +99,21 @@ def bundle_of(settings: Settings, walk: Walk, target: Path) -> Bundle:
                 described = croissant(entry, columns(folder), ARRAYS, _of_corpus(entry, folder, sets), path=_below(settings, folder),
                                       pool=_below(settings, settings.places.shards), version=__version__, date=date[:10])  # fmt: skip
                 files[f"croissant/{entry.key.replace('/', '.')}.json"] = dumps(described)
+    files = redacted(files, redaction)
     listed = {name: (len(data), digest_bytes(data)) for name, data in files.items()}
-    files["ro-crate-metadata.json"] = dumps(
-        crate_metadata(walk, listed, sets, version=__version__, commit=commit, date=date[:10] or "1970-01-01")
-    )
+    crate = crate_metadata(walk, listed, sets, version=__version__, commit=commit, date=date[:10] or "1970-01-01")
+    files |= redacted({"ro-crate-metadata.json": dumps(crate)}, redaction)
     facts = {"profile": known["profile"], "commit": commit, "version": __version__}
-    return write_bundle(target, walk, files, store_schema=STORE_SCHEMA, facts=facts)
+    return write_bundle(target, walk, files, store_schema=STORE_SCHEMA, facts=facts, redaction=redaction)
+
+
+def folders_of(settings: Settings) -> Redaction:
+    """The folders of this machine that no bundle may name."""
+    places = settings.places
+    return Redaction({
+        "$DATA_ROOT": places.raw, "$STICKGEN_DATA": places.data, "$STICKGEN_OUTPUT_DIR": places.outputs, "$STICKGEN_ROOT": settings.root,
+        "~": Path(os.environ.get("HOME") or "/"),
+    })  # fmt: skip
 
 
 def _with_configurations(settings: Settings, walk: Walk) -> Walk:
@@ -131,7 +143,7 @@ def data_set(spec: Mapping[str, Any], clips: int = 0, frames: int = 0) -> DataSe
                    spec["register_at"], clips, frames)  # fmt: skip
 
 
-def _content(settings: Settings, walk: Walk) -> dict[str, bytes]:
+def _content(settings: Settings, walk: Walk, redaction: Redaction) -> dict[str, bytes]:
     """What lets digests be computed again: ids and digests of clips, numbers of reports, configurations of runs."""
     steps, files = steps_of(settings), {}
     for entry in walk.entries:
@@ -146,9 +158,13 @@ def _content(settings: Settings, walk: Walk) -> dict[str, bytes]:
         for name in ("report.json", "release.json", "selection.json"):
             path = folder / name
             if path.exists() and name in entry.manifest.files and digest_bytes(path.read_bytes()) == entry.manifest.files[name].sha256:
-                stored = json.loads(path.read_text(encoding="utf-8"))
-                if digest_json(stored.get("content", stored)) == entry.digest:
-                    files[f"reports/{short}.json"] = path.read_bytes()
+                data = path.read_bytes()
+                # Beside its content a report says what made it: a folder's name there is in no digest.
+                for report in (redaction.text(data.decode()).encode(), data):
+                    stored = json.loads(report)
+                    if digest_json(stored.get("content", stored)) == entry.digest:
+                        files[f"reports/{short}.json"] = report
+                        break
         if entry.kind == "checkpoint" and (folder / "config.yaml").exists():
             data = (folder / "config.yaml").read_bytes()
             if digest_bytes(data) == entry.manifest.files["config.yaml"].sha256:

@@ -8,6 +8,8 @@ import socket
 import subprocess
 import sys
 import threading
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import dagster as dg
@@ -235,6 +237,36 @@ def test_a_bundle_of_a_real_corpus_holds_and_carries_no_motion(bundle):
     assert len(prov["entity"]) == len(entries_of(bundle.folder)) and prov["wasDerivedFrom"]
     assert "\\cite" not in (bundle.folder / "methods.md").read_text() and "\\begin{table}" in (bundle.folder / "methods.tex").read_text()
     assert "dagster==" in (bundle.folder / "environment" / "base.lock").read_text()
+
+
+def machine_paths(root, folder) -> list[tuple[str, str]]:
+    places = root.settings().places
+    own = [str(path) for path in (places.data, places.raw, root.settings().root, Path.home()) if len(path.parts) > 2]
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return [(path.name, name) for path in files for name in own if name in path.read_text()]
+
+
+def test_a_bundle_names_no_folder_of_the_machine(bundle, pristine):
+    assert machine_paths(pristine, bundle.folder) == []
+    entries = {entry["key"]: entry for entry in entries_of(bundle.folder)}
+    assert entries["canonical/amass"]["manifest"]["notes"]["absent"].startswith("$DATA_ROOT/amass is not there")
+
+
+def test_an_older_history_that_names_folders_gives_a_bundle_without_them(root, tmp_path):
+    """Entries once carried the whole path of a raw folder, and an override may name any file."""
+    raw, home = str(root.settings().places.raw), str(Path.home() / "models")
+    for path in (root.folder / "lineage" / "canonical.amass").glob("*.json"):
+        path.write_text(path.read_text().replace("$DATA_ROOT", raw))
+        assert raw in path.read_text()
+    lineage = lineage_of(root.settings())
+    walk = lineage.walk(lineage.find("corpus/merged"))
+    history = history_of(root.settings())
+    known = {**history.configuration(walk.root.configuration), "overrides": [f"text.model={home}"]}
+    walk = replace(walk, entries=tuple(history.add(replace(e, recipe="other"), known) if e == walk.root else e for e in walk.entries))
+    walk = replace(walk, root=walk.entries[-1])
+    made = bundle_of(root.settings(), walk, tmp_path / "b")
+    assert problems(made.folder, made.root) == [] and machine_paths(root, made.folder) == []
+    assert home not in "".join(path.read_text() for path in made.folder.rglob("*.json"))
 
 
 def test_a_second_root_reproduces_every_stage_and_another_seed_names_the_first_that_differs(bundle, pristine, tmp_path):

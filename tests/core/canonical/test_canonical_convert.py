@@ -72,16 +72,16 @@ def test_a_lost_shard_is_made_again(tmp_path: Path) -> None:
 
 def test_absent_is_explicit_and_vanished_keeps_the_last_good_corpus(tmp_path: Path) -> None:
     absent = run(tmp_path, "absent")
-    assert len(absent) == 0 and "not there" in absent.manifest.notes["absent"]
+    assert len(absent) == 0 and absent.manifest.notes["absent"].startswith("$DATA_ROOT/walks is not there")
     native.write_joints(tmp_path)
     before = run(tmp_path)
     (tmp_path / "walks").rename(tmp_path / "unmounted")
-    with pytest.raises(StickgenError, match="holds 1 clips of it; mount it again"):
+    with pytest.raises(StickgenError, match="holds 1 clips of it; mount it again") as vanished:
         run(tmp_path)
-    assert Corpus.open(tmp_path / "out").digest == before.digest
+    assert Corpus.open(tmp_path / "out").digest == before.digest and str(tmp_path) in str(vanished.value), "a person needs the whole path"
     needs = WALKS.model_copy(update={"name": "more", "needs": ("walks",)})
     (tmp_path / "unmounted").rename(tmp_path / "more")
-    assert "builds on walks" in run(tmp_path, "needs", needs).manifest.notes["absent"]
+    assert "builds on walks, and $DATA_ROOT/walks is" in run(tmp_path, "needs", needs).manifest.notes["absent"]
 
 
 def test_a_source_that_stands_on_its_head_is_refused(tmp_path: Path) -> None:

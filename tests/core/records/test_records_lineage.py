@@ -7,11 +7,12 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from stickgen_core.errors import Corrupt, MissingInput, StickgenError
-from stickgen_core.records.bundle import VERIFIER, entry_path, record_files, write_bundle
+from stickgen_core.records.bundle import VERIFIER, entry_path, record_files, told, write_bundle
 from stickgen_core.records.bundle_verifier import problems
 from stickgen_core.records.citations import DataSet, bibtex, citation_cff, keys
 from stickgen_core.records.digests import digest_bytes, digest_entries, digest_json
@@ -19,6 +20,7 @@ from stickgen_core.records.history import Entry, History, inventory_digest
 from stickgen_core.records.lineage import Lineage, tree
 from stickgen_core.records.lineage_figure import lineage_svg
 from stickgen_core.records.manifest import FileRecord, Manifest
+from stickgen_core.records.redaction import Redaction
 
 SEED = 7
 RAW = {"a/walk.npz": digest_bytes(b"walk"), "a/run.npz": digest_bytes(b"run")}
@@ -200,6 +202,48 @@ def test_equal_records_give_an_equal_bundle(tmp_path, history, lineage):
     walk = lineage.walk(lineage.find("small_sft_report"))
     roots = {write_bundle(tmp_path / name, walk, record_files(walk, history), store_schema=1, facts={}).root for name in ("one", "two")}
     assert len(roots) == 1
+
+
+HERE = Redaction(
+    {"$DATA_ROOT": Path("/mnt/lab/raw"), "$STICKGEN_DATA": Path("/home/jane/sg/data"), "~": Path("/home/jane"), "$R": Path("/root")}
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("/mnt/lab/raw/amass is not there", "$DATA_ROOT/amass is not there"),
+        ("/home/jane/sg/data/x and /home/jane/y", "$STICKGEN_DATA/x and ~/y"),
+        ("-I/home/jane: file:///root/z", "-I~: file://$R/z"),
+        (json.dumps("a\n/root/z"), json.dumps("a\n$R/z")),
+        ("/home/janet /mnt/lab/raw2 https://x.org/root/a a/root /root-motion", None),
+    ],
+)
+def test_folders_of_a_machine_give_way_to_their_names_and_nothing_else_does(text, said):
+    assert HERE.text(text) == (said or text) and (HERE.found(text) is None) == (said is None) and HERE.found(HERE.text(text)) is None
+
+
+def test_entries_and_configurations_that_name_folders_enter_a_bundle_without_them_and_it_still_holds(tmp_path):
+    history = History(tmp_path / "lineage")
+    raw, corpus = chain()[:2]
+    corpus = replace(
+        corpus, manifest=replace(corpus.manifest, notes={**corpus.manifest.notes, "absent": "/mnt/lab/raw/amass is not there"})
+    )
+    for one in (raw, corpus):
+        history.add(one, {"overrides": ["text.model=/home/jane/model"]}, {"python": "3.11"})
+    lineage = Lineage(history.entries, {})
+    walk, files = told(lineage.walk(lineage.find(corpus.key)), history, HERE)
+    made = write_bundle(tmp_path / "b", walk, files, store_schema=1, facts={}, redaction=HERE)
+    assert problems(made.folder, made.root) == []
+    assert json.loads(files[entry_path(corpus)])["manifest"]["notes"]["absent"] == "$DATA_ROOT/amass is not there"
+    assert json.loads(files[f"configurations/{walk.root.configuration}.json"]) == {"overrides": ["text.model=~/model"]}
+
+
+def test_a_file_that_names_a_folder_of_the_machine_is_refused(tmp_path, lineage):
+    walk = lineage.walk(lineage.find("raw/amass"))
+    with pytest.raises(StickgenError, match="reports/a.json: names /home/jane, a folder of this machine"):
+        write_bundle(tmp_path / "b", walk, {"reports/a.json": b'"/home/jane/x"'}, store_schema=1, facts={}, redaction=HERE)
+    assert not (tmp_path / "b").exists()
 
 
 @pytest.mark.parametrize("name", ["motion.arrow", "clip.motion", "walk.mp4", "../up.txt", "/root.txt", "page.html"])
