@@ -50,7 +50,9 @@ def problems(folder: Path, root: str) -> list[str]:
             found.append(f"{name}: altered; SHA-256 is not the one in {TABLE}")
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
-        if path.is_file() and name != TABLE and name not in files and "__pycache__" not in name:
+        if path.is_symlink():
+            found.append(f"{name}: a link; a bundle holds files and folders only")
+        elif not path.is_dir() and name != TABLE and name not in files:
             found.append(f"{name}: not part of the bundle")
     try:
         found += chain(folder, table, artefacts)

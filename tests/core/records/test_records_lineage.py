@@ -1,6 +1,7 @@
 """History, lineage and bundles: what was published is never forgotten, every link is walked, no altered byte goes unnamed."""
 
 import json
+import os
 import random
 import shutil
 import subprocess
@@ -196,6 +197,30 @@ def test_a_digest_that_does_not_chain_is_named_although_every_hash_was_made_to_f
 def test_an_added_file_is_named(bundle):
     (bundle.folder / "extra.txt").write_text("hello")
     assert problems(bundle.folder, bundle.root) == ["extra.txt: not part of the bundle"]
+
+
+@pytest.mark.parametrize("name", ["__pycache__/motion.npz", "reports/__pycache__/x.pyc", ".hidden", "my__pycache__.txt", "dir/deep/extra"])
+def test_an_added_file_is_named_wherever_it_hides(bundle, name):
+    (bundle.folder / name).parent.mkdir(parents=True, exist_ok=True)
+    (bundle.folder / name).write_bytes(b"hello")
+    assert problems(bundle.folder, bundle.root) == [f"{name}: not part of the bundle"]
+
+
+def test_every_link_is_named_also_one_that_leads_nowhere_and_one_to_a_folder_or_to_an_equal_file(tmp_path, bundle):
+    copy = tmp_path / "copy.json"
+    listed = bundle.folder / entry_path(chain()[0])
+    listed.rename(copy)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "motion.npz").write_bytes(b"hello")
+    for name, target in ((entry_path(chain()[0]), copy), ("dangling", tmp_path / "nowhere"), ("folder", tmp_path / "elsewhere")):
+        (bundle.folder / name).symlink_to(target)
+    found = problems(bundle.folder, bundle.root)
+    assert found == [f"{name}: a link; a bundle holds files and folders only" for name in (entry_path(chain()[0]), "dangling", "folder")]
+
+
+def test_a_pipe_is_named(bundle):
+    os.mkfifo(bundle.folder / "pipe")
+    assert problems(bundle.folder, bundle.root) == ["pipe: not part of the bundle"]
 
 
 def test_equal_records_give_an_equal_bundle(tmp_path, history, lineage):
