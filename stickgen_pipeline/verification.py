@@ -9,7 +9,7 @@ from pathlib import Path
 from stickgen_core.corpus import Corpus
 from stickgen_core.errors import MissingInput
 from stickgen_core.records.digests import digest_file, digest_json
-from stickgen_core.records.manifest import find_manifest, read_manifest
+from stickgen_core.records.manifest import Manifest, find_manifest, manifest_path, read_manifest
 from stickgen_core.records.model_registry import ModelRegistry
 from stickgen_core.records.runs import list_runs
 from stickgen_core.settings import Settings
@@ -60,13 +60,22 @@ def checkpoint(settings: Settings, name: str) -> Iterator[Line]:
 
 def _bytes(step: Step) -> tuple[bool, str]:
     manifest = read_manifest(step.folder)
-    for name, record in manifest.files.items():
-        path = step.folder / name
-        if not path.exists():
-            return False, f"{path}: missing"
-        if digest_file(path) != record.sha256:
-            return False, f"{path}: SHA-256 differs from the manifest's"
+    wrong = altered(step.folder, manifest)
+    if wrong:
+        return False, wrong
     return True, f"{len(manifest.files)} files, {sum(r.bytes for r in manifest.files.values()):,} bytes, every SHA-256 holds"
+
+
+def altered(artefact: Path, manifest: Manifest) -> str:
+    """The first of the manifest's files that is missing or has other bytes; a single-file artefact has them beside it."""
+    folder = manifest_path(artefact).parent
+    for name, record in manifest.files.items():
+        path = folder / name
+        if not path.exists():
+            return f"{path}: missing"
+        if digest_file(path) != record.sha256:
+            return f"{path}: SHA-256 differs from the manifest's"
+    return ""
 
 
 def data(settings: Settings) -> Iterator[Line]:

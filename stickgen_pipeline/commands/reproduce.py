@@ -2,24 +2,27 @@
 
 import argparse
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from stickgen_core.corpus.folder import STORE_NOTE
+from stickgen_core.corpus.verify import verify_folder
 from stickgen_core.errors import Corrupt, StickgenError
 from stickgen_core.records.bundle import TABLE, read_table
 from stickgen_core.records.bundle_verifier import problems
 from stickgen_core.records.digests import digest_bytes, digest_json
 from stickgen_core.records.environment import git_state
 from stickgen_core.records.history import SHORT
-from stickgen_core.records.manifest import find_manifest
+from stickgen_core.records.manifest import Manifest, find_manifest
 from stickgen_core.settings import Settings
 from stickgen_pipeline.commands.common import answer, note, table
 from stickgen_pipeline.graph import steps_of
 from stickgen_pipeline.inventory import FILES
 from stickgen_pipeline.profile import resolve
 from stickgen_pipeline.steps import Steps
+from stickgen_pipeline.verification import altered
 from stickgen_pipeline.witness import configuration
 
 Verdict = Literal["equal", "within tolerance", "differs", "missing"]
@@ -27,13 +30,14 @@ Verdict = Literal["equal", "within tolerance", "differs", "missing"]
 
 @dataclass(frozen=True)
 class Compared:
-    """One stage: what the record says, what came out here."""
+    """One stage: what the record says, what came out here; `made` is false for what was in place before."""
 
     key: str
     recorded: str
     found: str
     verdict: Verdict
     how: str
+    made: bool
 
 
 def reproduce(options: argparse.Namespace) -> int:
@@ -52,15 +56,16 @@ def reproduce(options: argparse.Namespace) -> int:
     here = str((state or {}).get("commit") or "unknown")
     if recorded["facts"].get("commit") and here != recorded["facts"]["commit"]:
         note(f"notice: recorded at commit {recorded['facts']['commit'][:12]}, this is {here[:12]}; recipes decide whether that matters")
-    failed = _build(options, [entry["key"] for entry in chosen], settings)
-    compared = list(compare(folder, chosen, steps, options.tolerance))
+    made, failed = _build(options, [entry["key"] for entry in chosen], settings)
+    compared = list(compare(folder, chosen, steps, options.tolerance, made))
     first = next((one for one in compared if one.verdict in ("differs", "missing")), None)
     rows = [(one.key, one.recorded[:12], one.found[:12], one.verdict, one.how) for one in compared]
     count = {verdict: sum(one.verdict == verdict for one in compared) for verdict in ("equal", "within tolerance", "differs", "missing")}
     summary = ", ".join(f"{number} {verdict}" for verdict, number in count.items() if number)
-    last = f"the first stage that is not the same: {first.key}: {first.how}" if first else "reproduced"
-    values = {"profile": settings.profile, **count, "first_difference": first.key if first else None, "build_failed": failed,
-              "stages": [vars(one) for one in compared]}  # fmt: skip
+    in_place = sum(not one.made and one.verdict != "missing" for one in compared)
+    last = f"the first stage that is not the same: {first.key}: {first.how}" if first else _reproduced(len(compared), in_place, settings)
+    values = {"profile": settings.profile, **count, "made": sum(one.made for one in compared), "in_place": in_place,
+              "first_difference": first.key if first else None, "build_failed": failed, "stages": [vars(one) for one in compared]}  # fmt: skip
     answer(options, values, f"{table(('stage', 'recorded', 'here', 'verdict', ''), rows)}\n{summary}\n{last}")
     return 1 if first or failed else 0
 
@@ -109,8 +114,18 @@ def stages(entries: list[dict[str, Any]], steps: Steps, upto: str | None) -> lis
     return [e for e in entries if e["key"] in wanted]
 
 
-def _build(options: argparse.Namespace, keys: list[str], settings: Settings) -> str | None:
-    """Build exactly these; a failure is told and compared like everything else."""
+def _reproduced(total: int, in_place: int, settings: Settings) -> str:
+    """What was made is reproduced; what was in place is only as it was published."""
+    if not in_place:
+        return "reproduced"
+    empty = f"to make them again: STICKGEN_DATA=<an empty folder> DATA_ROOT={settings.places.raw}"
+    if in_place == total:
+        return f"nothing was reproduced: all {total} stages were in place before; {empty}"
+    return f"reproduced: {total - in_place} of {total} stages; {in_place} were in place before and were not rebuilt; {empty}"
+
+
+def _build(options: argparse.Namespace, keys: list[str], settings: Settings) -> tuple[set[str], str | None]:
+    """Build exactly these, and say which were really made; a failure is told and compared like everything else."""
     import contextlib
     import io
 
@@ -122,30 +137,48 @@ def _build(options: argparse.Namespace, keys: list[str], settings: Settings) -> 
     said = io.StringIO()
     with contextlib.redirect_stdout(said):
         code = build(asked)
+    rows = json.loads(said.getvalue())["steps"]
+    made = {row["key"] for row in rows if row["result"] == "built"}
     if code == 0:
-        return None
-    bad = [row for row in json.loads(said.getvalue())["steps"] if row["result"] in ("failed", "blocked")]
+        return made, None
+    bad = [row for row in rows if row["result"] in ("failed", "blocked")]
     note("\n".join(f"{row['result']}: {row['key']}: {row['says']}" for row in bad))
-    return "; ".join(f"{row['key']}: {row['says']}" for row in bad)
+    return made, "; ".join(f"{row['key']}: {row['says']}" for row in bad)
 
 
-def compare(folder: Path, entries: list[dict[str, Any]], steps: Steps, tolerance: float) -> Iterator[Compared]:
+def compare(folder: Path, entries: list[dict[str, Any]], steps: Steps, tolerance: float, made: Collection[str]) -> Iterator[Compared]:
+    """Every stage against its record. What is not among `made` was in place before: its bytes are read before its digest counts."""
     for entry in entries:
         step = steps.get(entry["key"])
         manifest = find_manifest(step.folder) if step else None
         if step is None or manifest is None:
-            yield Compared(
-                entry["key"], entry["digest"], "", "missing", "no such step in this graph" if step is None else "nothing was built"
-            )
+            why = "no such step in this graph" if step is None else "nothing was built"
+            yield Compared(entry["key"], entry["digest"], "", "missing", why, False)
             continue
-        if manifest.digest == entry["digest"]:
-            yield Compared(entry["key"], entry["digest"], manifest.digest, "equal", "")
+        new = step.key in made
+        wrong = "" if new else _damage(step.folder, manifest)
+        if wrong:
+            yield Compared(entry["key"], entry["digest"], manifest.digest, "differs", f"in place, not rebuilt, damaged: {wrong}", new)
             continue
-        how = _how(folder, entry, step.folder)
-        close, off = _closeness(folder, entry, step.folder, tolerance)
-        yield Compared(
-            entry["key"], entry["digest"], manifest.digest, "within tolerance" if close else "differs", "; ".join(filter(None, (off, how)))
-        )
+        verdict, how = _judged(folder, entry, step.folder, manifest, tolerance)
+        read = "" if manifest.files else " (it lists no files: only its record was compared)"
+        kept = "" if new else f"in place, not rebuilt{read}"
+        yield Compared(entry["key"], entry["digest"], manifest.digest, verdict, "; ".join(filter(None, (kept, how))), new)
+
+
+def _judged(folder: Path, entry: Mapping[str, Any], made: Path, manifest: Manifest, tolerance: float) -> tuple[Verdict, str]:
+    if manifest.digest == entry["digest"]:
+        return "equal", ""
+    close, off = _closeness(folder, entry, made, tolerance)
+    return "within tolerance" if close else "differs", "; ".join(filter(None, (off, _how(folder, entry, made))))
+
+
+def _damage(artefact: Path, manifest: Manifest) -> str:
+    """The first thing that is wrong with the bytes of an artefact, a corpus's shards among them."""
+    wrong = altered(artefact, manifest)
+    if wrong or STORE_NOTE not in manifest.notes:
+        return wrong
+    return next(iter(verify_folder(artefact)), "")
 
 
 def _closeness(folder: Path, entry: Mapping[str, Any], made: Path, tolerance: float) -> tuple[bool, str]:

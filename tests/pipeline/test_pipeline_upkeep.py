@@ -15,12 +15,13 @@ from types import SimpleNamespace
 import dagster as dg
 import pytest
 
+from stickgen_core.corpus.repair import shards_of
 from stickgen_core.errors import StickgenError
 from stickgen_core.records.bundle import read_table
 from stickgen_core.records.bundle_verifier import problems
 from stickgen_core.records.manifest import read_manifest
 from stickgen_core.settings import AlertConfig
-from stickgen_pipeline import alerts, burying, needs
+from stickgen_pipeline import alerts, burying, cli, needs
 from stickgen_pipeline.burying import OWNER_TAG, bury_the_dead, is_alive, own_mark
 from stickgen_pipeline.checklist import listed_checks
 from stickgen_pipeline.commands.lineage import is_absent
@@ -275,14 +276,41 @@ def test_a_second_root_reproduces_every_stage_and_another_seed_names_the_first_t
     assert [e["key"] for e in wanted] == ["raw/synthetic", "canonical/synthetic"]
     other = type(pristine)(tmp_path / "other", pristine.raw)
     other.build(only=("raw/synthetic", "canonical/synthetic"))
-    same = list(compare(bundle.folder, wanted, steps_of(other.settings()), 0.01))
-    assert [one.verdict for one in same] == ["equal", "equal"]
+    both = {"raw/synthetic", "canonical/synthetic"}
+    same = list(compare(bundle.folder, wanted, steps_of(other.settings()), 0.01, both))
+    assert [(one.verdict, one.how) for one in same] == [("equal", "")] * 2
     third = type(pristine)(tmp_path / "third", pristine.raw)
     third.build("datasets.synthetic.options.seed=9", only=("raw/synthetic", "canonical/synthetic"))
-    found = list(compare(bundle.folder, wanted, steps_of(third.settings()), 0.01))
+    found = list(compare(bundle.folder, wanted, steps_of(third.settings()), 0.01, both))
     assert [one.verdict for one in found] == ["differs", "differs"] and "its input raw/synthetic differs" in found[1].how
-    lost = list(compare(bundle.folder, stages(entries, steps_of(third.settings()), None), steps_of(third.settings()), 0.01))
+    lost = list(compare(bundle.folder, stages(entries, steps_of(third.settings()), None), steps_of(third.settings()), 0.01, both))
     assert any(one.verdict == "missing" for one in lost)
+
+
+def test_only_what_was_made_here_is_reproduced_and_what_was_in_place_is_read(bundle, root, monkeypatch, tmp_path, capfd):
+    places = {"STICKGEN_DATA": root.folder, "DATA_ROOT": root.raw, "STICKGEN_OUTPUT_DIR": tmp_path / "out",
+              "STICKGEN_REGISTRY": tmp_path / "registry.json", "DAGSTER_HOME": tmp_path / "dagster"}  # fmt: skip
+    for name, place in places.items():
+        monkeypatch.setenv(name, str(place))
+
+    def again(*more):
+        code = cli.main(["reproduce", str(bundle.folder), "--upto", "canonical/synthetic", *more])
+        return code, capfd.readouterr().out
+
+    code, said = again()
+    assert code == 0 and said.count("in place, not rebuilt") == 2
+    assert said.splitlines()[-1].startswith("nothing was reproduced: all 2 stages were in place before")
+    (shard, *_) = sorted(shards_of(root.settings().places.canonical("synthetic")))
+    with shard.open("r+b") as file:
+        file.seek(shard.stat().st_size // 2)
+        file.write(bytes(4096))
+    code, said = again("--json")
+    found = json.loads(said)
+    assert code == 1 and found["first_difference"] == "canonical/synthetic" and (found["made"], found["in_place"]) == (0, 2)
+    assert "damaged" in found["stages"][1]["how"] and shard.name in found["stages"][1]["how"]
+    monkeypatch.setenv("STICKGEN_DATA", str(tmp_path / "empty"))
+    code, said = again()
+    assert code == 0 and said.splitlines()[-1] == "reproduced" and "in place" not in said
 
 
 def test_absent_data_sets_are_told_from_present_ones(pristine):
