@@ -58,7 +58,7 @@ def _outside(reader: Reader, raw: Path) -> str:
 def convert(
     spec: SourceSpec, raw: Path, folder: Path, *, shards: Path, config: CanonicalConfig, skeleton: SkeletonConfig,
     parents: Mapping[str, str] | None = None, workers: int = 1, progress: Progress | None = None, units_per_part: int = UNITS_PER_PART,
-    limit: int | None = None,
+    limit: int | None = None, meant_to_be_gone: bool = False,
 ) -> Corpus:  # fmt: skip
     """Publish `canonical/<name>` at a folder.
 
@@ -67,12 +67,14 @@ def convert(
 
     parents   asset key -> digest of the raw data, for the manifest
     limit     read at most this many units, for a preview; the corpus then says so
+    meant_to_be_gone  a person has said so: what vanished becomes absent instead of being refused
     """
     raw, folder, shards = Path(raw).absolute(), Path(folder), Path(shards)
     name = f"canonical/{spec.name}"
     reason = why_absent(spec, raw, lambda path: f"$DATA_ROOT/{path.relative_to(raw.parent)}")
     if reason:
-        _require_never_there(name, folder, f"{reason} (in {raw.parent})")
+        if not meant_to_be_gone:
+            _require_never_there(name, folder, f"{reason} (in {raw.parent})")
         with _writing(folder):
             notes = {"absent": reason, "register_at": spec.register_at, "units": 0}
             draft = Draft(name, "corpus", digest_json(["absent", spec.name]), dict(parents or {}), notes, {})
@@ -102,11 +104,12 @@ def convert(
 
 
 def _require_never_there(name: str, folder: Path, reason: str) -> None:
-    """A data set that was there and vanished (an unmounted disk) keeps its last good corpus until a person removes it."""
+    """A data set that was there and vanished (an unmounted disk) keeps its last good corpus until a person says that it is meant to be gone."""
     manifest = find_manifest(folder)
     if manifest is not None and manifest.counts.get("clips"):
         raise StickgenError(
-            f"{name}: {reason}, but {folder} holds {manifest.counts['clips']} clips of it; mount it again, or remove that folder"
+            f"{name}: {reason}, but {folder} holds {manifest.counts['clips']} clips of it; "
+            f"mount it again, or, if it is meant to be gone: `stickgen datasets remove {name.removeprefix('canonical/')}`"
         )
 
 

@@ -57,7 +57,13 @@ def _make(spec: SourceSpec, settings: Settings, work: Work) -> None:
         publish_absent(work.folder, settings.places.shards, work.key, work.recipe, work.inputs, f"withdrawn on {stone.at}: {stone.reason}")
         return
     convert(spec, settings.places.raw_of(spec.name), work.folder, shards=settings.places.shards, config=config.canonical,
-            skeleton=config.skeleton, parents=work.inputs, workers=config.pipeline.workers, progress=work.progress)  # fmt: skip
+            skeleton=config.skeleton, parents=work.inputs, workers=config.pipeline.workers, progress=work.progress,
+            meant_to_be_gone=any(_is_absent(name, settings) for name in (spec.name, *spec.needs)))  # fmt: skip
+
+
+def _is_absent(name: str, settings: Settings) -> bool:
+    """What the inventory says, which an unmounted disk cannot change: that takes a first look, or a person who accepts it."""
+    return state_of(read_manifest(settings.places.inventory(name))) == "absent"
 
 
 def _has_clips(spec: SourceSpec, settings: Settings, manifest: Manifest, folder: Path, fresh: bool) -> Verdict:
@@ -66,7 +72,8 @@ def _has_clips(spec: SourceSpec, settings: Settings, manifest: Manifest, folder:
         return Verdict(True, f"{clips} clips", {"clips": clips})
     if read_tombstone(settings.places.data, spec.name) is not None:
         return Verdict(False, f"0 clips: {manifest.notes['absent']}; `stickgen corpus reinstate {spec.name}` lifts that", {"clips": 0})
-    absent = state_of(read_manifest(settings.places.inventory(spec.name))) == "absent"
     return Verdict(
-        False, f"0 clips: {'the data set is absent' if absent else 'see the ledger'}; {spec.register_at or spec.licence.url}", {"clips": 0}
+        False,
+        f"0 clips: {'the data set is absent' if _is_absent(spec.name, settings) else 'see the ledger'}; {spec.register_at or spec.licence.url}",
+        {"clips": 0},
     )

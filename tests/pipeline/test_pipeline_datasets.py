@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 import yaml
 
+from stickgen_core.corpus.store import Corpus
+from stickgen_core.errors import StickgenError
 from stickgen_core.settings import load_settings
 from stickgen_pipeline.cli import main
 from stickgen_pipeline.graph import steps_of
-from stickgen_pipeline.steps import perform
+from stickgen_pipeline.steps import Outcome, Steps, perform
 from tests.factories import native
 from tests.factories.known_motion import known_motion
 
@@ -119,6 +121,37 @@ def test_what_does_not_look_like_a_person_is_never_written(
     code, _, err = asked(capsys, "datasets", "add", "studio", "--reader", "bvh", "-o", str(home), *more)
     assert code == 1 and re.search(says, err), err
     assert not (home / "configs" / "datasets" / "studio.yaml").exists()
+
+
+def test_a_data_set_that_is_removed_becomes_absent_and_what_was_made_of_it_follows(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    own_bvh(home)
+    assert asked(capsys, "datasets", "add", "studio", "--reader", "bvh", "-o", str(home), "--licence", "mine")[0] == 0
+    more = yaml.safe_load((home / "configs" / "datasets" / "studio.yaml").read_text()) | {"name": "more", "needs": ["studio"]}
+    (home / "configs" / "datasets" / "more.yaml").write_text(yaml.safe_dump(more))
+    shutil.copytree(home / "raw" / "studio", home / "raw" / "more")
+    steps = steps_of(load_settings("full", None, ["datasets.synthetic.options.clips=4"]))
+    data = [step for step in steps.values() if step.group in ("raw", "canonical")] + [steps["corpus/merged"]]
+
+    def made(steps: Steps, *keys: str) -> list[Outcome]:
+        return [perform(steps[key], steps, home / "state", lambda *_: None) for key in keys]
+
+    def clips() -> tuple[float, ...]:
+        assert not [text for outcome in made(steps, *(step.key for step in data)) for text in outcome.blocked_by]
+        merged = Corpus.open(steps["corpus/merged"].folder).column("source").tolist()
+        return *(len(Corpus.open(steps[f"canonical/{name}"].folder)) for name in ("studio", "more")), len(set(merged) & {"studio", "more"})
+
+    assert clips() == (1, 1, 1)  # two of the same motion are one
+    (home / "raw" / "studio").rename(home / "unmounted")
+    assert "1 of 1 files are gone" in made(steps, "raw/studio")[0].blocked_by[0]
+    other = steps_of(load_settings("full", None, ["canonical.min_frames=24"]))
+    for key in ("canonical/studio", "canonical/more"):
+        with pytest.raises(StickgenError, match="holds 1 clips of it; mount it again"):
+            made(other, key)
+    code, out, _ = asked(capsys, "datasets", "remove", "studio")
+    assert code == 0 and "its corpus absent" in out
+    assert clips() == (0, 0, 0)
+    (home / "unmounted").rename(home / "raw" / "studio")
+    assert clips() == (1, 1, 1)
 
 
 @pytest.mark.slow

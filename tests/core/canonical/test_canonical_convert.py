@@ -79,6 +79,8 @@ def test_absent_is_explicit_and_vanished_keeps_the_last_good_corpus(tmp_path: Pa
     with pytest.raises(StickgenError, match="holds 1 clips of it; mount it again") as vanished:
         run(tmp_path)
     assert Corpus.open(tmp_path / "out").digest == before.digest and str(tmp_path) in str(vanished.value), "a person needs the whole path"
+    removed = run(tmp_path, meant_to_be_gone=True)
+    assert len(removed) == 0 and removed.digest == absent.digest
     needs = WALKS.model_copy(update={"name": "more", "needs": ("walks",)})
     (tmp_path / "unmounted").rename(tmp_path / "more")
     assert "builds on walks, and $DATA_ROOT/walks is" in run(tmp_path, "needs", needs).manifest.notes["absent"]
