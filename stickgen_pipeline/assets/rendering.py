@@ -1,6 +1,8 @@
 """Parallax views of the embedded corpus, the pictures that multimodal training sees. Made when a run needs them or somebody asks for them."""
 
+import json
 import shutil
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -62,6 +64,7 @@ def _make(settings: Settings, work: Work) -> None:
     for folder in work.folder.glob("sample_*"):
         if config.parallax.packed or folder >= sample_folder(work.folder, len(chosen), 0).parent:
             shutil.rmtree(folder)
+    _forget_others(corpus, chosen, work.folder)
     # The metadata names every frame with its camera; where a person's pictures lie, in folders or in which shard, does not count.
     drawn = {digest_bytes(data): "" for _, data in _metadata(work.folder)}
     counts = {
@@ -72,6 +75,19 @@ def _make(settings: Settings, work: Work) -> None:
     write_manifest(work.folder, Manifest(work.key, "parallax", digest, work.recipe, dict(work.inputs), counts))
 
 
+def _forget_others(corpus: Corpus, chosen: Sequence[int], root: Path) -> None:
+    """Remove people of other clips that had this place before: more of them, or where this clip's have no joints to draw."""
+    ids, digests = corpus.ids, corpus.index["digest"].to_pylist()
+    for folder in root.glob("sample_*/actor_*"):
+        row = chosen[int(folder.parent.name.removeprefix("sample_"))]
+        try:
+            found = json.loads((folder / METADATA).read_text(encoding="utf-8"))
+        except (FileNotFoundError, ValueError):
+            found = {}
+        if (found.get("clip_id"), found.get("clip_digest")) != (ids[row], digests[row]):
+            shutil.rmtree(folder)
+
+
 def _metadata(root: Path) -> list[tuple[Path, bytes]]:
     loose = [(path, path.read_bytes()) for path in sorted(root.glob(f"sample_*/actor_*/{METADATA}"))]
     return loose + [(path, data) for path, data, _ in packed_people(root)]
@@ -79,5 +95,7 @@ def _metadata(root: Path) -> list[tuple[Path, bytes]]:
 
 def _every_person_drawn(manifest: Manifest, folder: Path, fresh: bool) -> Verdict:
     counts = manifest.counts
-    whole = counts["drawn"] + counts["left_out"] == counts["people"] and len(_metadata(folder)) == counts["drawn"]
-    return Verdict(whole, f"{counts['drawn']} of {counts['people']} people drawn, {counts['left_out']} without joints", dict(counts))
+    found = len(_metadata(folder))
+    whole = counts["drawn"] + counts["left_out"] == counts["people"] and found == counts["drawn"]
+    text = f"{counts['drawn']} of {counts['people']} people drawn, {counts['left_out']} without joints; {found} {METADATA} found"
+    return Verdict(whole, text, {**counts, "found": found})

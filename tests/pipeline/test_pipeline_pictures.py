@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from stickgen_core.corpus import Corpus, CorpusWriter
+from stickgen_core.corpus.ledger import LedgerRow
 from stickgen_core.rendering.media import read_mp4
 from stickgen_core.rendering.motionfile import read_motion
 from stickgen_core.rendering.packed import packed_people
@@ -162,6 +163,13 @@ def test_the_views_of_a_multimodal_run_are_a_step_that_it_needs(home, monkeypatc
     assert outcome.manifest.counts["drawn"] == 5 and not outcome.blocked_by
     assert perform(steps["corpus/parallax_views"], steps, tmp_path / "state", lambda *event: None).reused
     assert len(list(places.parallax.rglob(METADATA))) == 5
+    gone = [LedgerRow("synthetic", source.ids[0], "select", "gone")]
+    source.select([1, 2, 3], places.embedded("pretrain"), name="corpus/embedded_pretrain", recipe="r", ledger=gone)
+    moved = perform(steps["corpus/parallax_views"], steps, tmp_path / "state", lambda *event: None)
+    assert not moved.blocked_by and "4 metadata.json found" in moved.verdicts[0][1].text
+    assert {str(path.parent.relative_to(places.parallax)) for path in places.parallax.rglob(METADATA)} == {
+        "sample_000000/actor_0", "sample_000001/actor_0", "sample_000001/actor_1", "sample_000002/actor_0",
+    }  # fmt: skip
     other = steps_of(resolve("test", overrides=["rendering.parallax.packed=true", "rendering.parallax.clips=2"]))
     again = perform(other["corpus/parallax_views"], other, tmp_path / "state", lambda *event: None)
     assert again.manifest.counts["clips"] == 2 and not list(places.parallax.glob("sample_*"))
