@@ -4,7 +4,6 @@ import json
 import logging
 import os
 import smtplib
-import urllib.error
 import urllib.request
 from datetime import UTC, datetime
 from email.message import EmailMessage
@@ -44,20 +43,20 @@ def _post(address: str, subject: str, text: str) -> list[str]:
         request = urllib.request.Request(address, data=body, headers={"Content-Type": "application/json"})
         with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
             return [] if answer.status < 300 else [f"the webhook answered {answer.status}"]
-    except (OSError, urllib.error.URLError, ValueError) as error:
-        # The address may hold a secret: only what went wrong is written.
+    except Exception as error:
+        # The address may hold a secret, and so may what the libraries say of it: only what kind of thing went wrong is written.
         return [f"the webhook could not be reached ({type(error).__name__})"]
 
 
 def _mail(config: "AlertConfig", subject: str, text: str) -> list[str]:
-    message = EmailMessage()
-    message["Subject"], message["From"], message["To"] = f"[stickgen] {subject}", config.mail_from, ", ".join(config.mail_to)
-    message.set_content(text)
     try:
+        message = EmailMessage()
+        message["Subject"], message["From"], message["To"] = f"[stickgen] {subject}", config.mail_from, ", ".join(config.mail_to)
+        message.set_content(text)
         with smtplib.SMTP(config.smtp_host, config.smtp_port, timeout=TIMEOUT_S) as server:
             server.send_message(message)
-    except (OSError, smtplib.SMTPException) as error:
-        return [f"{config.smtp_host}:{config.smtp_port} did not take the mail ({error})"]
+    except Exception as error:
+        return [f"the mail was not sent through {config.smtp_host}:{config.smtp_port} ({type(error).__name__}: {error})"]
     return []
 
 

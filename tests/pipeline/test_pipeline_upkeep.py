@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import socket
+import socketserver
 import subprocess
 import sys
 import threading
@@ -57,6 +58,21 @@ def webhook():
     server.shutdown()
 
 
+@pytest.fixture
+def no_http():
+    """The address of a server that answers in no protocol."""
+
+    class Garbage(socketserver.BaseRequestHandler):
+        def handle(self):
+            self.request.recv(65536)
+            self.request.sendall(b"secret garbage\r\n\r\n")
+
+    with socketserver.TCPServer(("127.0.0.1", 0), Garbage) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/secret"
+        server.shutdown()
+
+
 def test_by_default_a_failure_reaches_the_log_and_nobody_else(caplog):
     assert alerts.deliver(SILENT, "run failed", "disk full") == []
     assert "run failed: disk full" in caplog.text
@@ -71,6 +87,20 @@ def test_a_webhook_is_told_and_its_address_is_in_no_log(monkeypatch, webhook, ca
     monkeypatch.setenv("STICKGEN_ALERT_WEBHOOK", address.replace("127.0.0.1", "127.0.0.1:1"))
     assert len(alerts.deliver(config, "s", "t")) == 1
     assert "secret-token" not in caplog.text
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1/secret token", "http://127.0.0.1:secret/", "file:///secret", "secret", "{garbage}"])
+def test_whatever_is_wrong_with_a_webhook_nothing_is_raised_or_shown_and_the_mail_is_tried(address, monkeypatch, caplog, no_http):
+    config = AlertConfig(webhook_variable="HOOK", smtp_host="127.0.0.1", smtp_port=1, mail_from="me@here", mail_to=("you@there",))
+    monkeypatch.setenv("HOOK", address.format(garbage=no_http))
+    webhook, mail = alerts.deliver(config, "s", "t")
+    assert webhook.startswith("the webhook could not be reached") and mail.startswith("the mail was not sent")
+    assert "secret" not in caplog.text + webhook + mail
+
+
+def test_an_address_of_two_lines_is_told_of_not_raised():
+    config = AlertConfig(webhook_variable="", smtp_host="127.0.0.1", smtp_port=1, mail_from="me@here", mail_to=("you@there\nx",))
+    assert "linefeed" in alerts.deliver(config, "s", "t")[0]
 
 
 def test_failed_checks_are_told_once_with_what_they_stop(monkeypatch, tmp_path):
