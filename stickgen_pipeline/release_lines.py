@@ -180,7 +180,7 @@ def _tests(settings: Settings) -> Iterator[Line]:
                         ("unit: metrics", "core.evaluation"), ("integration: resume", "checkpoint_resume"), ("integration: SFT init", "sft_init_from"),
                         ("expressions and rendering", "core.rendering"), ("multi-actor", "actors")):  # fmt: skip
         number = sum(part in name for name in found["names"])
-        yield line(title, number > 0 or None, f"{number} tests" if number else f"no test named {part} in {path}")
+        yield line(title, number > 0 or None, f"{number} tests" if number else f"tests named {part}: {_missing(found, part)} ({path})")
 
 
 def _junit(path: Path) -> dict[str, Any] | None:
@@ -192,14 +192,21 @@ def _junit(path: Path) -> dict[str, Any] | None:
         raise StickgenError(f"{path}: not a JUnit record ({error}); run the tests again") from None
     if suite is None:
         raise StickgenError(f"{path}: no test suite in it; run the tests again")
-    names = [f"{case.get('classname', '')}.{case.get('name', '')}" for case in suite.iter("testcase")]
-    failed = {
-        f"{c.get('classname')}.{c.get('name')}"
-        for c in suite.iter("testcase")
-        if c.find("failure") is not None or c.find("error") is not None
-    }
+    skipped = [_named(case) for case in suite.iter("testcase") if case.find("skipped") is not None]
+    names = [_named(case) for case in suite.iter("testcase") if case.find("skipped") is None]
+    failed = {_named(case) for case in suite.iter("testcase") if case.find("failure") is not None or case.find("error") is not None}
     numbers = {name: int(suite.get(name, "0")) for name in ("tests", "failures", "errors", "skipped")}
-    return {**numbers, "at": suite.get("timestamp", "")[:19], "names": names, "failed": failed}
+    return {**numbers, "at": suite.get("timestamp", "")[:19], "names": names, "failed": failed, "left_out": skipped}
+
+
+def _named(case: ElementTree.Element) -> str:
+    return f"{case.get('classname', '')}.{case.get('name', '')}"
+
+
+def _missing(found: dict[str, Any], part: str) -> str:
+    """Why no test of that name proves anything."""
+    skipped = sum(part in name for name in found["left_out"])
+    return f"all {skipped} were skipped" if skipped else "not in the recorded run"
 
 
 def _proved_by_tests(settings: Settings, title: str, file: str) -> Line:
@@ -211,10 +218,10 @@ def _proved_by_tests(settings: Settings, title: str, file: str) -> Line:
         return line(title, None, f"{file}; no recorded run of the tests")
     stem = Path(file).stem
     mine = [name for name in found["names"] if stem in name]
+    if not mine:
+        return line(title, None, f"{file}: {_missing(found, stem)}")
     bad = [name for name in mine if name in found["failed"]]
-    return line(
-        title, (not bad) if mine else None, f"{file}: {len(mine)} tests, {len(bad)} failed" if mine else f"{file}: not in the recorded run"
-    )
+    return line(title, not bad, f"{file}: {len(mine)} tests, {len(bad)} failed")
 
 
 def _selection(settings: Settings) -> Iterator[Line]:

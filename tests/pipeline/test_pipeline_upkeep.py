@@ -22,7 +22,7 @@ from stickgen_core.records.bundle import read_table
 from stickgen_core.records.bundle_verifier import problems
 from stickgen_core.records.manifest import read_manifest
 from stickgen_core.settings import AlertConfig
-from stickgen_pipeline import alerts, burying, cli, needs
+from stickgen_pipeline import alerts, burying, cli, needs, release_lines
 from stickgen_pipeline.burying import OWNER_TAG, bury_the_dead, is_alive, own_mark
 from stickgen_pipeline.checklist import listed_checks
 from stickgen_pipeline.commands.lineage import is_absent
@@ -206,6 +206,25 @@ def test_every_blocking_check_names_what_it_holds_back():
     for one in listed_checks(resolve("test")):
         assert one.of and one.check.asks
         assert one.check.stops != one.holds_back.startswith("nothing: a warning")
+
+
+def test_a_skipped_test_proves_nothing(root):
+    settings = root.settings()
+    record = settings.places.registry_file.with_name(release_lines.TEST_RESULTS)
+    record.parent.mkdir(parents=True, exist_ok=True)
+    skipped = "<skipped message='no GPU'/>"
+
+    def proved(*ends):
+        cases = "".join(f"<testcase classname='tests.core.model.test_lora' name='t{n}'>{end}</testcase>" for n, end in enumerate(ends))
+        record.write_text(f"<testsuites><testsuite>{cases}</testsuite></testsuites>")
+        found = release_lines._proved_by_tests(settings, "LoRA", release_lines.LORA)
+        (unit,) = (one for one in release_lines._tests(settings) if one.name == "unit: transformer")
+        return found.state, found.evidence.partition(": ")[2], unit.state
+
+    assert proved("", skipped) == ("ok", "1 tests, 0 failed", "ok")
+    assert proved("", "<failure/>", skipped) == ("failed", "2 tests, 1 failed", "ok")
+    assert proved(skipped, skipped) == ("not done", "all 2 were skipped", "not done")
+    assert proved() == ("not done", "not in the recorded run", "not done")
 
 
 def test_a_machine_that_is_too_small_fails_and_data_preparation_is_costed(monkeypatch):
