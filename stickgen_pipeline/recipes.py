@@ -11,7 +11,7 @@ from stickgen_core.settings import Settings
 VERSIONS = {
     "raw": 1, "canonical": 1, "merged": 1, "curated": 1, "embedded": 1, "statistics": 1,
     "evaluator": 2, "panel": 1, "critic": 2, "checkpoint": 1, "adversarial": 1, "report": 3, "bench": 2, "selection": 2, "production": 1,
-    "reproduction": 2, "page": 1, "motions": 1, "export": 1, "videos": 1, "parallax": 1,
+    "reproduction": 2, "page": 1, "motions": 1, "export": 2, "videos": 1, "parallax": 1,
 }  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from stickgen_core.errors import MissingInput, StickgenError
 from stickgen_core.records.digests import digest_file, digest_json
 from stickgen_core.records.manifest import FileRecord, Manifest, write_manifest
 from stickgen_core.records.publish import publish_text, publishing, temporary_beside
+from stickgen_core.sources.recording import Text
 
 DOCUMENTED_FIELDS = ("motion", "actions", "physics", "camera")
 ALL_FIELDS = (*DOCUMENTED_FIELDS, "joints", "present", "joint_source")
@@ -121,8 +122,8 @@ def _sample(corpus: Corpus, i: int, fields: Sequence[str], memo: dict[str, str])
         name: _tensor(values[:, 0] if name not in ("camera", "joint_source") and row["actors"] == 1 else values)
         for name, values in corpus.arrays(i, *fields).items()
     }
-    captions = [t for t in texts if t.kind == "caption"] or list(texts)
-    sample["description"] = interned(captions[0].text if captions else "")
+    described, first = _described(texts)
+    sample["description"] = interned(described[first].text if described else "")
     sample["texts"] = [
         {"text": interned(t.text), "start_s": t.start_s, "end_s": t.end_s, "kind": interned(str(t.kind)), "actor": t.actor} for t in texts
     ]
@@ -132,6 +133,12 @@ def _sample(corpus: Corpus, i: int, fields: Sequence[str], memo: dict[str, str])
         "origin_xz_m": [row["origin_x_m"], row["origin_z_m"]], "yaw_rad": row["yaw_rad"], "extra_json": interned(row["extra_json"]),
     }  # fmt: skip
     return sample
+
+
+def _described(texts: Sequence[Text]) -> tuple[list[Text], int]:
+    """The texts that `text_keys` stands for, and which of them speaks for the clip: the first caption, else the first template."""
+    described = [t for t in texts if t.describes]
+    return described, next((n for n, t in enumerate(described) if t.kind == "caption"), 0)
 
 
 def _tensor(values: np.ndarray) -> Any:
@@ -151,7 +158,7 @@ class _Embeddings:
         keys = [keys_of[id(corpus)][i] for corpus, i in chosen]
         self._counts = [len(k or ()) for k in keys]
         self._starts = np.concatenate([[0], np.cumsum(self._counts)]).astype(np.int64)
-        self._captions = [next((n for n, t in enumerate(corpus.texts(i)) if t.kind == "caption"), 0) for corpus, i in chosen]
+        self._captions = [_described(corpus.texts(i))[1] for corpus, i in chosen]
         self._file: np.ndarray | None = None
         for start in range(0, len(keys), 1024):
             wanted = [key for row in keys[start : start + 1024] for key in row or ()]
@@ -178,7 +185,7 @@ def _md5(path: Path) -> str:
 def _export_manifest(sources: Sequence[Corpus], path: Path, samples: int, fields: Sequence[str]) -> Manifest:
     sha = digest_file(path)
     return Manifest(
-        name=f"export/{path.name}", kind="export", digest=sha, recipe=digest_json({"export_pt": 1, "fields": list(fields)}),
+        name=f"export/{path.name}", kind="export", digest=sha, recipe=digest_json({"export_pt": 2, "fields": list(fields)}),
         parents={corpus.manifest.name: corpus.digest for corpus in sources},
         counts={"clips": samples}, files={path.name: FileRecord(path.stat().st_size, sha)}, notes={"fields": list(fields)},
     )  # fmt: skip

@@ -5,8 +5,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stickgen_core.corpus import Corpus
-
-CONDITIONING_KINDS = ("caption", "template")
+from stickgen_core.sources.recording import CONDITIONING_KINDS
 
 
 def describing(corpus: Corpus) -> pa.Table:

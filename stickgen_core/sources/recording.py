@@ -10,6 +10,7 @@ import numpy as np
 from stickgen_core.skeleton.body import JOINT_COUNT
 
 TextKind = Literal["caption", "template", "transcript", "label"]
+CONDITIONING_KINDS: tuple[TextKind, ...] = ("caption", "template")  # they describe motion
 
 
 class JointSource(IntEnum):
@@ -29,6 +30,11 @@ class Text:
     end_s: float
     kind: TextKind
     actor: int | None = None
+
+    @property
+    def describes(self) -> bool:
+        """Whether a model may be conditioned on it: a caption or template with something in it."""
+        return self.kind in CONDITIONING_KINDS and bool(self.text.strip())
 
 
 @dataclass(frozen=True)

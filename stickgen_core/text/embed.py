@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stickgen_core.corpus import Corpus, current
-from stickgen_core.curation.captions import CONDITIONING_KINDS, describing
+from stickgen_core.curation.captions import describing
 from stickgen_core.records.digests import digest_bytes, digest_entries, digest_json
-from stickgen_core.sources.recording import Text
+from stickgen_core.sources.recording import CONDITIONING_KINDS, Text
 from stickgen_core.text.cache import ensure_vectors
 from stickgen_core.text.config import TextConfig
 from stickgen_core.text.encoders import GOLDEN_TEXT, Encoder, Progress, encoder_for, text_key
@@ -24,7 +24,7 @@ READ_AT_ONCE = 8192  # vectors
 
 def conditioning_texts(texts: Iterable[Text]) -> list[str]:
     """The texts of a clip that a model may be conditioned on, in order: `text_keys` stands in this order."""
-    return [t.text for t in texts if t.kind in CONDITIONING_KINDS and t.text.strip()]
+    return [t.text for t in texts if t.describes]
 
 
 def embed_recipe(encoder: Encoder, token_states: bool = False) -> str:

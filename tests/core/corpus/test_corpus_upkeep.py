@@ -26,6 +26,7 @@ from stickgen_core.corpus.statistics import statistics
 from stickgen_core.corpus.upkeep import corpora_below, sweep_pool
 from stickgen_core.corpus.verify import verify_folder
 from stickgen_core.errors import Corrupt, MissingInput, StickgenError
+from stickgen_core.sources.recording import Text
 
 torch = pytest.importorskip("torch")
 torch.set_num_threads(1)
@@ -77,6 +78,19 @@ def test_embeddings_are_exported_with_the_first_caption_in_front(build, tmp_path
     assert not list(tmp_path.glob(".*vectors*"))
     with pytest.raises(StickgenError, match="no column text_keys"):
         export_pt(corpus, tmp_path / "x.pt", vectors=vectors)
+
+
+def test_what_is_spoken_or_named_is_no_description_and_moves_no_embedding(tmp_path):
+    spoken, named = Text("hello there", 0, 1, "transcript"), Text("walk", 0, 1, "label")
+    told = (Text("a template", 0, 1, "template"), Text(" ", 0, 1, "caption"), Text("first caption", 0, 1, "caption"))
+    with CorpusWriter(tmp_path / "a", shards=tmp_path / "shards", name="a") as writer:
+        for number, texts in enumerate([(spoken, named, *told), (spoken, named, told[0]), (spoken, named)]):
+            writer.add(random_clip(number, frames=30, texts=texts))
+        corpus = writer.publish()
+    embedded = corpus.select(range(3), tmp_path / "e", "e", "r", {"text_keys": [["0", "1"], ["0"], []]})
+    samples = load(export_pt(embedded, tmp_path / "e.pt", vectors=lambda keys: np.array([[float(key)] for key in keys], np.float32)))
+    assert [s["description"] for s in samples] == ["first caption", "a template", ""]
+    assert [s["embedding"] if s["embedding"] is None else s["embedding"].tolist() for s in samples] == [[1.0], [0.0], None]
 
 
 def test_a_combined_export_holds_each_clip_once(build, tmp_path):
