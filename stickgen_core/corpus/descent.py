@@ -31,15 +31,19 @@ class Known:
 
 def artefacts_below(roots: Iterable[Path]) -> list[Known]:
     """Every artefact below the roots that has a manifest, each once, in path order."""
-    paths = {path.resolve() for root in roots for path in entries_below(root) if _is_manifest(path)}
-    return [_known(path) for path in sorted(paths)]
+    return [known_of(path) for path in manifests_below(roots)]
+
+
+def manifests_below(roots: Iterable[Path]) -> list[Path]:
+    return sorted({path.resolve() for root in roots for path in entries_below(root) if _is_manifest(path)})
 
 
 def _is_manifest(path: Path) -> bool:
     return path.name == MANIFEST_NAME or path.name.endswith(f".{MANIFEST_NAME}")
 
 
-def _known(path: Path) -> Known:
+def known_of(path: Path) -> Known:
+    """The artefact that a manifest speaks of."""
     try:
         values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         owner = path.parent if path.name == MANIFEST_NAME else path.with_name(path.name.removesuffix(f".{MANIFEST_NAME}"))

@@ -18,7 +18,7 @@ from stickgen_core.corpus.shards import disk_errors
 from stickgen_core.corpus.store import Corpus
 from stickgen_core.errors import MissingInput, StickgenError
 from stickgen_core.records.digests import digest_file, digest_json
-from stickgen_core.records.manifest import FileRecord, Manifest, write_manifest
+from stickgen_core.records.manifest import FileRecord, Manifest, read_manifest, seal_problems, with_seal, write_manifest
 from stickgen_core.records.publish import publish_text, publishing, temporary_beside
 from stickgen_core.sources.recording import Text
 
@@ -64,9 +64,23 @@ def export_pt(
         # A file object, not a path: torch would put the file's own name into the archive.
         with publishing(path) as temporary, temporary.open("wb") as file:
             _save(samples, file)
-    publish_text(path.with_name(path.name + ".md5"), f"{_md5(path)}  {path.name}\n")
+    publish_text(_md5_path(path), f"{_md5(path)}  {path.name}\n")
     write_manifest(path, _export_manifest(sources, path, len(samples), fields))
     return path
+
+
+def verify_pt(path: Path) -> list[str]:
+    """One line for each thing that is wrong with an export: its bytes, its .md5 or its manifest."""
+    try:
+        manifest = read_manifest(path)
+    except StickgenError as error:
+        return [str(error)]
+    wrong = [
+        name
+        for name, record in manifest.files.items()
+        if not (file := path.with_name(Path(name).name)).is_file() or digest_file(file) != record.sha256
+    ]
+    return [*seal_problems(path, manifest), *(f"{name}: missing, or differs from its manifest; export it again" for name in wrong)]
 
 
 class _Sink:
@@ -177,15 +191,19 @@ class _Embeddings:
         return {"embedding": every[first], "embeddings": every}
 
 
+def _md5_path(path: Path) -> Path:
+    return path.with_name(path.name + ".md5")
+
+
 def _md5(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 def _export_manifest(sources: Sequence[Corpus], path: Path, samples: int, fields: Sequence[str]) -> Manifest:
-    sha = digest_file(path)
-    return Manifest(
-        name=f"export/{path.name}", kind="export", digest=sha, recipe=digest_json({"export_pt": 2, "fields": list(fields)}),
+    files = {file.name: FileRecord(file.stat().st_size, digest_file(file)) for file in (path, _md5_path(path))}
+    return with_seal(Manifest(
+        name=f"export/{path.name}", kind="export", digest=files[path.name].sha256, recipe=digest_json({"export_pt": 2, "fields": list(fields)}),
         parents={corpus.manifest.name: corpus.digest for corpus in sources},
-        counts={"clips": samples}, files={path.name: FileRecord(path.stat().st_size, sha)}, notes={"fields": list(fields)},
-    )  # fmt: skip
+        counts={"clips": samples}, files=files, notes={"fields": list(fields)},
+    ))  # fmt: skip

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Collection, Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from stickgen_core.corpus.index import annotation_names, annotations_digest, cli
 from stickgen_core.corpus.shards import DIGEST_BYTES, FIELDS, OpenShard, shaped, shard_path
 from stickgen_core.errors import StickgenError
 from stickgen_core.records.digests import digest_file, digest_of_fields, field_digest
-from stickgen_core.records.manifest import Manifest, manifest_path
+from stickgen_core.records.manifest import Manifest, manifest_path, manifest_text
 
 
 def verify_folder(folder: Path, whole: Collection[str] = (), known: np.ndarray | None = None) -> list[str]:
@@ -41,10 +40,9 @@ def verify_folder(folder: Path, whole: Collection[str] = (), known: np.ndarray |
 
 def _manifest_problems(folder: Path, manifest: Manifest) -> Iterator[str]:
     path = manifest_path(folder)
-    expected = json.dumps(asdict(manifest), indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
     if sealed(manifest) != manifest:
         yield f"{path}: its seal does not match its content; the manifest was changed after it was published"
-    elif path.read_text(encoding="utf-8") != expected:
+    elif path.read_bytes() != manifest_text(manifest).encode():
         yield f"{path}: the same values in other bytes than were published"
 
 

@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from stickgen_core.errors import Corrupt, MissingInput
+from stickgen_core.records.digests import digest_json
 from stickgen_core.records.publish import publish_text
 
 SCHEMA_VERSION = 1
@@ -38,6 +39,7 @@ class Manifest:
     files     path below the folder -> size and SHA-256 (immutable shards may be listed by the corpus index instead)
     notes     results that belong to the content: statistics, warnings, verdicts
     made      when, where, how long, with what: never part of the identity
+    seal      digest of all the rest, so that a flipped bit in the manifest is found; empty where there is none (corpora have theirs in notes.store)
     """
 
     name: str
@@ -50,6 +52,7 @@ class Manifest:
     notes: Mapping[str, Any] = field(default_factory=dict)
     made: Mapping[str, Any] = field(default_factory=dict)
     schema_version: int = SCHEMA_VERSION
+    seal: str = ""
 
     def is_current(self, recipe: str, parents: Mapping[str, str]) -> bool:
         """True if asking again with this recipe and these inputs would give this very artefact."""
@@ -61,10 +64,22 @@ def manifest_path(artefact: Path) -> Path:
     return artefact / MANIFEST_NAME if not artefact.suffix or artefact.is_dir() else artefact.with_name(artefact.name + ".manifest.json")
 
 
+def manifest_values(manifest: Manifest) -> dict[str, Any]:
+    """The manifest as JSON values; an empty seal is left out."""
+    values = asdict(manifest)
+    return values if values["seal"] else {name: value for name, value in values.items() if name != "seal"}
+
+
+def manifest_text(manifest: Manifest) -> str:
+    return json.dumps(manifest_values(manifest), indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def with_seal(manifest: Manifest) -> Manifest:
+    return replace(manifest, seal=digest_json(manifest_values(replace(manifest, seal=""))))
+
+
 def write_manifest(artefact: Path, manifest: Manifest) -> None:
-    publish_text(
-        manifest_path(artefact), json.dumps(asdict(manifest), indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
-    )
+    publish_text(manifest_path(artefact), manifest_text(manifest))
 
 
 def read_manifest(artefact: Path) -> Manifest:
@@ -83,6 +98,21 @@ def read_manifest(artefact: Path) -> Manifest:
             f"{path}: schema version {manifest.schema_version}, this program reads {SCHEMA_VERSION}; run `stickgen corpus migrate`"
         )
     return manifest
+
+
+def seal_problems(artefact: Path, manifest: Manifest) -> list[str]:
+    """What is wrong with a sealed manifest's own bytes; nothing is known of one without a seal."""
+    path = manifest_path(artefact)
+    if manifest.seal and with_seal(manifest) != manifest:
+        return [f"{path}: its seal does not match its content; the manifest was changed after it was published"]
+    if manifest.seal and path.read_bytes() != manifest_text(manifest).encode():
+        return [f"{path}: the same values in other bytes than were published"]
+    return []
+
+
+def lost_files(folder: Path, manifest: Manifest) -> list[str]:
+    """Names of an artefact's files that are not there in their recorded size."""
+    return [name for name, record in manifest.files.items() if not (path := folder / name).is_file() or path.stat().st_size != record.bytes]
 
 
 def find_manifest(artefact: Path) -> Manifest | None:

@@ -15,7 +15,7 @@ import pytest
 from bench.clips import random_clip
 from stickgen_core.corpus import Corpus, CorpusConfig, CorpusWriter, LedgerRow, union
 from stickgen_core.corpus.diff import diff
-from stickgen_core.corpus.export_pt import ALL_FIELDS, export_pt
+from stickgen_core.corpus.export_pt import ALL_FIELDS, export_pt, verify_pt
 from stickgen_core.corpus.import_pt import import_pt
 from stickgen_core.corpus.migrate import migrate
 from stickgen_core.corpus.query import query
@@ -55,6 +55,22 @@ def test_the_export_is_the_documented_list_of_dicts(build, tmp_path):
     assert samples[2]["description"] == corpus.texts(2)[0].text
     line = (tmp_path / "out" / "canonical.pt.md5").read_text()
     assert line == f"{hashlib.md5(path.read_bytes()).hexdigest()}  canonical.pt\n"
+
+
+def test_a_flipped_bit_in_an_export_its_checksum_or_its_manifest_is_found(build, tmp_path):
+    path = export_pt(build(numbers=range(2)), tmp_path / "canonical.pt")
+    manifest = tmp_path / "canonical.pt.manifest.json"
+    for file, step in ((path, 997), (tmp_path / "canonical.pt.md5", 1), (manifest, 1)):
+        data = file.read_bytes()
+        for place in range(0, len(data), step):
+            file.write_bytes(data[:place] + bytes([data[place] ^ (1 << place % 8)]) + data[place + 1 :])
+            assert verify_pt(path), (file.name, place)
+        file.write_bytes(data)
+    assert verify_pt(path) == []
+    values = json.loads(manifest.read_text())
+    del values["seal"], values["files"]["canonical.pt.md5"]
+    manifest.write_text(json.dumps(values))
+    assert verify_pt(path) == []  # as it was written before there was a seal
 
 
 def test_equal_corpora_export_equal_bytes_whatever_their_shards_and_file_names(build, tmp_path):
