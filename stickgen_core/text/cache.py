@@ -5,7 +5,7 @@ left out of the index is taken in by the next one.
 """
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,13 +13,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stickgen_core.errors import Corrupt
+from stickgen_core.errors import Corrupt, MissingInput
 from stickgen_core.records.digests import digest_bytes, digest_file, field_digest
-from stickgen_core.records.manifest import FileRecord, Manifest, find_manifest, write_manifest
+from stickgen_core.records.manifest import FileRecord, Manifest, find_manifest, lost_files, seal_problems, with_seal, write_manifest
 from stickgen_core.records.publish import exclusively, publish_bytes, publishing, sweep
 from stickgen_core.text.batches import in_portions
 from stickgen_core.text.encoders import GOLDEN_TEXT, Encoder, Progress, normal_form, telling, text_key
-from stickgen_core.text.vectors import INDEX_NAME, SHARD_SUFFIX, TextVectors, read_shard
+from stickgen_core.text.vectors import INDEX_NAME, SHARD_SUFFIX, TextVectors, index_problems, read_shard
 
 LOCK_NAME = ".lock"
 
@@ -35,7 +35,7 @@ def ensure_vectors(
     digest = encoder.digest
     folder = Path(cache) / digest
     wanted = {text_key(digest, text): normal_form(text) for text in (GOLDEN_TEXT, *texts)}
-    ready = _ready(folder, wanted)
+    ready = ready_vectors(folder, list(wanted))
     if ready is not None:
         return ready
     with exclusively(folder / LOCK_NAME):
@@ -52,12 +52,17 @@ def ensure_vectors(
         return _publish(folder, encoder)
 
 
-def _ready(folder: Path, wanted: dict[str, str]) -> TextVectors | None:
-    if find_manifest(folder) is None or not (folder / INDEX_NAME).is_file():
+def ready_vectors(folder: Path, keys: Sequence[str]) -> TextVectors | None:
+    """The published vectors if they hold these keys and nothing of them is lost: every shard in its size, manifest and index to the bit."""
+    manifest = find_manifest(folder)
+    if manifest is None or seal_problems(folder, manifest) or lost_files(folder, manifest) or index_problems(folder, manifest):
         return None
-    vectors = TextVectors.open(folder)
+    try:
+        vectors = TextVectors.open(folder)
+    except (MissingInput, Corrupt):
+        return None
     complete = vectors.manifest.counts.get("vectors") == len(vectors)
-    return vectors if complete and vectors.has(list(wanted)).all() else None
+    return vectors if complete and vectors.has(keys).all() else None
 
 
 def recovered(folder: Path) -> dict[str, tuple[str, int]]:
@@ -111,11 +116,18 @@ def write_index(folder: Path, known: dict[str, tuple[str, int]]) -> None:
 def _publish(folder: Path, encoder: Encoder) -> TextVectors:
     """Write the manifest last; its digest is over keys and vectors."""
     notes = {**encoder.card.notes(), "encoder_digest": encoder.digest}
-    files = {p.name: FileRecord(p.stat().st_size, p.stem) for p in sorted(folder.glob(f"*{SHARD_SUFFIX}"))}
+    files = file_records(folder)
     draft = Manifest(name="text_vectors", kind="text_vectors", digest="", recipe=encoder.digest, files=files, notes=notes)
     vectors = TextVectors.reindexed(folder, draft)
     golden = vectors.vectors([text_key(encoder.digest, GOLDEN_TEXT)])[0]
     notes["golden_digest"] = field_digest("vector", golden).hex()
     counts = {"vectors": len(vectors), "width": vectors.width}
-    write_manifest(folder, replace(draft, digest=vectors.content_digest(), counts=counts, notes=notes))
+    write_manifest(folder, with_seal(replace(draft, digest=vectors.content_digest(), counts=counts, notes=notes)))
     return TextVectors.open(folder)
+
+
+def file_records(folder: Path, leaving: Collection[str] = ()) -> dict[str, FileRecord]:
+    """The shards that stay, and the index that names them."""
+    index = folder / INDEX_NAME
+    shards = {p.name: FileRecord(p.stat().st_size, p.stem) for p in sorted(folder.glob(f"*{SHARD_SUFFIX}")) if p.name not in leaving}
+    return {**shards, INDEX_NAME: FileRecord(index.stat().st_size, digest_file(index))}

@@ -12,10 +12,10 @@ from stickgen_core.corpus import Corpus, current
 from stickgen_core.curation.captions import describing
 from stickgen_core.records.digests import digest_bytes, digest_entries, digest_json
 from stickgen_core.sources.recording import CONDITIONING_KINDS, Text
-from stickgen_core.text.cache import ensure_vectors
+from stickgen_core.text.cache import ensure_vectors, ready_vectors
 from stickgen_core.text.config import TextConfig
 from stickgen_core.text.encoders import GOLDEN_TEXT, Encoder, Progress, encoder_for, text_key
-from stickgen_core.text.tokens import ensure_tokens
+from stickgen_core.text.tokens import ensure_tokens, tokens_ready
 from stickgen_core.text.vectors import TextVectors
 
 RECIPE_VERSION = 1
@@ -44,7 +44,7 @@ def embed(
     parents = {corpus.manifest.name: corpus.digest}
     recipe = embed_recipe(encoder, config.token_states)
     ready = current(into, recipe, parents)
-    if ready is not None and (cache / encoder.digest / "manifest.json").is_file():
+    if ready is not None and _cached(ready, encoder, cache, config.token_states):
         return ready
     keys, distinct = keys_of(corpus, encoder.digest)
     vectors = ensure_vectors(
@@ -58,6 +58,13 @@ def embed(
     annotations = {"text_keys": keys, "has_text": pc.greater(pc.list_value_length(keys), 0)}
     everything = np.arange(len(corpus))
     return corpus.select(everything, into, name, recipe, annotations=annotations, notes=notes, parents=parents)
+
+
+def _cached(embedded: Corpus, encoder: Encoder, cache: Path, token_states: bool) -> bool:
+    """Whether the cache still holds what an embedded corpus names."""
+    folder, keys = cache / encoder.digest, pc.unique(pc.list_flatten(embedded.index["text_keys"])).to_pylist()
+    vectors = ready_vectors(folder, [text_key(encoder.digest, GOLDEN_TEXT), *keys])
+    return vectors is not None and (not token_states or tokens_ready(folder, encoder.width, keys))
 
 
 def keys_of(corpus: Corpus, encoder_digest: str) -> tuple[pa.Array, dict[str, str]]:

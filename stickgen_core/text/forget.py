@@ -4,12 +4,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from stickgen_core.records.manifest import FileRecord, write_manifest
+from stickgen_core.records.manifest import with_seal, write_manifest
 from stickgen_core.records.publish import exclusively, sweep
-from stickgen_core.text.cache import LOCK_NAME, recovered, write_index, write_shard
+from stickgen_core.text.cache import LOCK_NAME, file_records, recovered, write_index, write_shard
 from stickgen_core.text.encoders import GOLDEN_TEXT, text_key
 from stickgen_core.text.tokens import keep_only_tokens
-from stickgen_core.text.vectors import SHARD_SUFFIX, TextVectors, read_shard
+from stickgen_core.text.vectors import TextVectors, read_shard
 
 
 def keep_only(folder: Path, texts: Iterable[str]) -> int:
@@ -36,14 +36,10 @@ def keep_only(folder: Path, texts: Iterable[str]) -> int:
                 fresh = write_shard(folder, [keys[row] for row in rows], matrix[rows])
                 kept.update({keys[row]: (fresh, place) for place, row in enumerate(rows)})
         write_index(folder, kept)
-        files = {
-            path.name: FileRecord(path.stat().st_size, path.stem)
-            for path in sorted(folder.glob(f"*{SHARD_SUFFIX}"))
-            if path.name not in old
-        }
         left = TextVectors.reindexed(folder, vectors.manifest)
         counts = {**vectors.manifest.counts, "vectors": len(left)}
-        write_manifest(folder, replace(vectors.manifest, digest=left.content_digest(), counts=counts, files=files))
+        files = file_records(folder, leaving=old)
+        write_manifest(folder, with_seal(replace(vectors.manifest, digest=left.content_digest(), counts=counts, files=files)))
         for name in old:
             (folder / name).unlink(missing_ok=True)
     return len(gone)

@@ -13,11 +13,20 @@ import pyarrow as pa
 
 from stickgen_core.errors import Corrupt, MissingInput
 from stickgen_core.records.digests import digest_bytes, digest_entries, digest_file, field_digest
-from stickgen_core.records.manifest import FileRecord, Manifest, write_manifest
+from stickgen_core.records.manifest import (
+    FileRecord,
+    Manifest,
+    find_manifest,
+    lost_files,
+    read_manifest,
+    seal_problems,
+    with_seal,
+    write_manifest,
+)
 from stickgen_core.records.publish import exclusively, publish_bytes, sweep
 from stickgen_core.text.batches import in_portions
 from stickgen_core.text.encoders import Encoder, Progress, normal_form, telling, text_key
-from stickgen_core.text.vectors import SHARD_SUFFIX
+from stickgen_core.text.vectors import SHARD_SUFFIX, UNREADABLE
 
 FOLDER = "tokens"
 LOCK_NAME = ".lock"
@@ -79,7 +88,7 @@ def ensure_tokens(
         for rows, states in in_portions(batches, flush_rows, flush_s, telling(progress, "token states", len(missing))):
             _write(folder / FOLDER, [missing[row] for row in rows], states)
         found = TokenStates.open(folder, encoder.width)
-        if missing:
+        if missing or not _whole(folder / FOLDER):
             _publish(folder / FOLDER, found, encoder.digest)
     return found
 
@@ -106,19 +115,45 @@ def keep_only_tokens(folder: Path, width: int, encoder_digest: str, wanted: set[
 
 
 def verify_tokens(folder: Path) -> list[str]:
-    """One line for each shard of an encoder's token states whose bytes are not those of its name."""
-    return [
-        f"{path}: bytes do not match the name"
-        for path in sorted((folder / FOLDER).glob(f"*{SHARD_SUFFIX}"))
+    """One line for each thing that is wrong with an encoder's token states: their shards and their manifest."""
+    tokens = folder / FOLDER
+    wrong = [
+        f"{path}: bytes do not match the name; remove it, its texts are encoded again"
+        for path in sorted(tokens.glob(f"*{SHARD_SUFFIX}"))
         if digest_file(path) != path.stem
     ]
+    try:
+        manifest = read_manifest(tokens)
+    except MissingInput:
+        return wrong
+    except Corrupt as error:
+        return [*wrong, str(error)]
+    lost = (
+        f"{tokens / name}: missing; embed a corpus again, its texts are encoded again"
+        for name in manifest.files
+        if not (tokens / name).is_file()
+    )
+    return [*wrong, *seal_problems(tokens, manifest), *lost]
+
+
+def tokens_ready(folder: Path, width: int, keys: Iterable[str]) -> bool:
+    """Whether the published states hold these keys and nothing of them is lost."""
+    if not _whole(folder / FOLDER):
+        return False
+    states = TokenStates.open(folder, width)
+    return all(key in states for key in keys)
+
+
+def _whole(tokens: Path) -> bool:
+    manifest = find_manifest(tokens)
+    return manifest is not None and not seal_problems(tokens, manifest) and not lost_files(tokens, manifest)
 
 
 def _batch(path: Path) -> pa.RecordBatch:
     try:
         with pa.memory_map(str(path)) as source:
             return pa.ipc.open_file(source).get_batch(0)
-    except pa.ArrowInvalid as error:
+    except UNREADABLE as error:
         raise Corrupt(f"{path}: not an Arrow file ({error}); remove it and embed again") from None
 
 
@@ -142,7 +177,7 @@ def _check(folder: Path) -> None:
 def _publish(folder: Path, found: TokenStates, encoder_digest: str) -> None:
     keys = sorted(found._places)
     files = {path.name: FileRecord(path.stat().st_size, path.stem) for path in sorted(folder.glob(f"*{SHARD_SUFFIX}"))}
-    write_manifest(folder, Manifest(
+    write_manifest(folder, with_seal(Manifest(
         name="token_states", kind="token_states", digest=found.digest(keys), recipe=encoder_digest, counts={"texts": len(keys)}, files=files,
         notes={"width": found.width, "encoder_digest": encoder_digest},
-    ))  # fmt: skip
+    )))  # fmt: skip

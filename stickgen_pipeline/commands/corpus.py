@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from stickgen_core.corpus import Corpus
+from stickgen_core.corpus.descent import Known, known_of, manifests_below
 from stickgen_core.corpus.ledger import by_reason
 from stickgen_core.corpus.repair import set_damaged_aside
 from stickgen_core.corpus.verify import verify_folder
-from stickgen_core.errors import ConfigError, MissingInput
+from stickgen_core.errors import ConfigError, MissingInput, StickgenError
 from stickgen_core.settings import Settings
 from stickgen_pipeline.commands.common import answer, corpus_folder, corpus_steps, note, settings_of, size, table
 from stickgen_pipeline.graph import steps_of
@@ -49,29 +50,34 @@ def verify(options: argparse.Namespace) -> int:
 
 
 def _other_problems(settings: Settings) -> dict[str, list[str]]:
-    """What is wrong with text vectors and with exports: their bytes against their names and manifests."""
-    from stickgen_core.corpus.descent import artefacts_below
-    from stickgen_core.corpus.withdrawal import EXPORT_KIND
-    from stickgen_core.records.digests import digest_file
-    from stickgen_core.records.manifest import read_manifest
-    from stickgen_core.text.tokens import verify_tokens
-    from stickgen_core.text.vectors import TextVectors
-
+    """What is wrong with text vectors and with exports, and with every other manifest that carries a seal: a damaged one may not even say what it is of."""
     found: dict[str, list[str]] = {}
-    for known in artefacts_below([settings.places.data]):
-        if known.kind in ("text_vectors", EXPORT_KIND):
-            note(f"verifying {known.path}")
-        if known.kind == "text_vectors":
-            found[str(known.path)] = [*TextVectors.open(known.path).verify(), *verify_tokens(known.path)]
-        elif known.kind == EXPORT_KIND:
-            files = read_manifest(known.path).files
-            wrong = [
-                name
-                for name, record in files.items()
-                if not (path := known.path.with_name(name)).is_file() or digest_file(path) != record.sha256
-            ]
-            found[str(known.path)] = [f"{name}: missing, or differs from its manifest; export it again" for name in wrong]
+    for path in manifests_below([settings.places.data]):
+        try:
+            known = known_of(path)
+            found |= _problems_of(known)
+        except StickgenError as error:
+            found[str(path)] = [str(error)]
     return found
+
+
+def _problems_of(known: Known) -> dict[str, list[str]]:
+    from stickgen_core.corpus.export_pt import verify_pt
+    from stickgen_core.corpus.withdrawal import EXPORT_KIND
+    from stickgen_core.records.manifest import read_manifest, seal_problems
+    from stickgen_core.text.tokens import verify_tokens
+    from stickgen_core.text.vectors import verify_vectors
+
+    if known.kind in ("text_vectors", EXPORT_KIND):
+        note(f"verifying {known.path}")
+    if known.kind == "text_vectors":
+        return {str(known.path): [*verify_vectors(known.path), *verify_tokens(known.path)]}
+    if known.kind == EXPORT_KIND:
+        return {str(known.path): verify_pt(known.path)}
+    if known.kind in ("corpus", "token_states"):  # looked at as what they are a part of
+        return {}
+    wrong = seal_problems(known.path, read_manifest(known.path))
+    return {str(known.path): wrong} if wrong else {}
 
 
 def show(options: argparse.Namespace) -> int:

@@ -123,6 +123,28 @@ def test_a_damaged_shard_and_a_lost_manifest_are_one_line_each_and_nothing_is_lo
     assert told("corpus", "show", "corpus/merged")[0] == 0
 
 
+def test_damage_to_text_vectors_and_exports_is_a_finding_each_beside_the_others(settings, merged, told, tmp_path):
+    embedded = embed(merged, settings.config.text, settings.places.text_vectors, settings.places.embedded("sft"), name="e")
+    cache = settings.places.text_vectors / embedded.manifest.notes["encoder_digest"]
+    path = write_pt(settings, [merged], tmp_path / "merged_all.pt")
+    assert told("corpus", "verify")[0] == 0
+
+    def damaged(file, what, to):
+        whole = file.read_bytes()
+        assert what in whole
+        file.write_bytes(whole.replace(what, to, 1))
+        code, lines = told("corpus", "verify")
+        file.write_bytes(whole)
+        assert code == 1
+        return [line for line in lines if "every digest holds" not in line]
+
+    assert len(damaged(cache / "index.parquet", b"PAR1", b"PAR3")) == 1
+    assert len(damaged(cache / "manifest.json", b'"text_vectors"', b'"text_vectorr"')) == 1
+    assert len(damaged(cache / "manifest.json", b'"kind"', b'"kine"')) == 1
+    assert len(damaged(path.with_name("merged_all.pt.manifest.json"), b'"export"', b'"expnrt"')) == 1
+    assert len(damaged(path.with_name("merged_all.pt.md5"), b"merged", b"nerged")) == 1
+
+
 def test_a_full_disk_is_one_line_and_the_old_copy_stays(settings, merged, told, tmp_path):
     disk = tmp_path / "disk"
     disk.mkdir()

@@ -1,5 +1,6 @@
 """A vector depends on its text alone, is made once, and survives whatever happens to the writer."""
 
+import json
 import os
 import signal
 import subprocess
@@ -10,11 +11,12 @@ import numpy as np
 import pytest
 
 from stickgen_core.config import load, read_yaml
-from stickgen_core.errors import Corrupt, MissingInput
-from stickgen_core.text import TextConfig, TextVectors, encoder_for, ensure_vectors, text_key
+from stickgen_core.errors import Corrupt, MissingInput, StickgenError
+from stickgen_core.text import GOLDEN_TEXT, TextConfig, TextVectors, encoder_for, ensure_vectors, text_key
 from stickgen_core.text.batches import canonical_batches
 from stickgen_core.text.forget import keep_only
 from stickgen_core.text.hashing import HashingEncoder
+from stickgen_core.text.vectors import read_shard, verify_vectors
 
 TEXTS = [
     f"a person {verb} {where}{'.' * (n % 3)}"
@@ -101,6 +103,65 @@ def test_a_flipped_bit_is_found(tmp_path):
     assert TextVectors.open(vectors.folder).verify()
     with pytest.raises(Corrupt, match="do not match the name"):
         fill(tmp_path, [*TEXTS, "a new text"])
+
+
+def test_the_texts_of_a_lost_shard_are_encoded_again_and_no_others(tmp_path):
+    whole = fill(tmp_path, TEXTS)
+    lost = sorted(whole.folder.glob("*.arrow"))[0]
+    gone = set(read_shard(lost)[0])
+    lost.write_bytes(lost.read_bytes()[:-8])
+    with pytest.raises(Corrupt, match="remove it, its texts are encoded again"):
+        fill(tmp_path, TEXTS)
+    lost.unlink()
+    encoder = Counting()
+    again = fill(tmp_path, TEXTS, encoder)
+    assert {text_key(encoder.digest, text) for text in encoder.asked} == gone | {text_key(encoder.digest, GOLDEN_TEXT)}
+    assert again.manifest.digest == whole.manifest.digest and again.verify() == []
+
+
+def flipped(path, step=1):
+    """The file with one bit turned, at one place after another; whole again in the end."""
+    data = path.read_bytes()
+    for place in range(0, len(data), step):
+        path.write_bytes(data[:place] + bytes([data[place] ^ (1 << place % 8)]) + data[place + 1 :])
+        yield place
+    path.write_bytes(data)
+
+
+def test_a_flipped_bit_in_manifest_or_index_is_found_and_a_damaged_index_is_one_finding(tmp_path):
+    folder = fill(tmp_path, TEXTS).folder
+    for _ in flipped(folder / "manifest.json"):
+        assert verify_vectors(folder)
+    for _ in flipped(folder / "index.parquet", step=5):
+        assert len(verify_vectors(folder)) == 1
+    assert verify_vectors(folder) == []
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "index.parquet"])
+def test_a_damaged_manifest_or_index_is_written_again_from_the_shards(tmp_path, name):
+    folder = fill(tmp_path, TEXTS).folder
+    data = (folder / name).read_bytes()
+    (folder / name).write_bytes(data[:99] + bytes([data[99] ^ 1]) + data[100:])
+    encoder = Counting()
+    assert fill(tmp_path, TEXTS, encoder).verify() == [] and encoder.asked == [GOLDEN_TEXT]
+
+
+def test_a_cache_of_before_the_seal_is_read_and_its_damaged_index_is_one_line(tmp_path):
+    vectors = fill(tmp_path, TEXTS)
+    values = json.loads((vectors.folder / "manifest.json").read_text())
+    del values["seal"], values["files"]["index.parquet"]
+    (vectors.folder / "manifest.json").write_text(json.dumps(values))
+    encoder = Counting()
+    assert fill(tmp_path, TEXTS, encoder).verify() == [] and encoder.asked == []
+    wanted, opened = [text_key(encoder.digest, text) for text in TEXTS], 0
+    for _ in flipped(vectors.folder / "index.parquet", step=3):
+        try:
+            TextVectors.open(vectors.folder).vectors(wanted)
+            opened += 1
+        except StickgenError as error:
+            assert "\n" not in str(error)
+        verify_vectors(vectors.folder)
+    assert opened
 
 
 def test_an_encoder_that_computes_something_else_is_refused(tmp_path):

@@ -6,7 +6,8 @@ import pytest
 from bench.clips import random_clip
 from stickgen_core.corpus import CorpusWriter
 from stickgen_core.sources.recording import Text
-from stickgen_core.text import TextConfig, TextVectors, conditioning_texts, embed, encoder_for, text_key
+from stickgen_core.text import TextConfig, TextVectors, TokenStates, conditioning_texts, embed, encoder_for, text_key
+from stickgen_core.text.tokens import verify_tokens
 
 CONFIG = TextConfig(encoder="hashing", hashing_width=32)
 TEXTS = {
@@ -83,3 +84,19 @@ def test_deleted_vectors_are_made_again(corpus, tmp_path):
     shutil.rmtree(tmp_path / "vectors")
     again = embedded(corpus, tmp_path)
     assert again.digest == found.digest and len(TextVectors.open(tmp_path / "vectors" / encoder_for(CONFIG).digest)) == 4
+
+
+def test_lost_shards_are_made_again_by_embedding_again_for_each_corpus_that_names_them(corpus, tmp_path):
+    config = CONFIG.model_copy(update={"token_states": True})
+    less = corpus.select([0], tmp_path / "less", "less", "r", ledger=[_gone(corpus, n) for n in (1, 2, 3)])
+    both = [(corpus, "b"), (less, "c")]
+    first = [embed(one, config, tmp_path / "vectors", tmp_path / into, name="embedded") for one, into in both]
+    folder = tmp_path / "vectors" / encoder_for(config).digest
+    for shard in folder.rglob("*.arrow"):
+        shard.unlink()
+    again = [embed(one, config, tmp_path / "vectors", tmp_path / into, name="embedded") for one, into in reversed(both)][::-1]
+    vectors, states = TextVectors.open(folder), TokenStates.open(folder, 32)
+    assert vectors.verify() == [] == verify_tokens(folder)
+    for before, after in zip(first, again, strict=True):
+        keys = {key for row in after.index["text_keys"].to_pylist() for key in row}
+        assert after.digest == before.digest and vectors.has(sorted(keys)).all() and all(key in states for key in keys)

@@ -8,6 +8,7 @@ from stickgen_core.corpus import Corpus, CorpusWriter
 from stickgen_core.errors import Corrupt, MissingInput
 from stickgen_core.text import TextConfig, TextVectors, TokenStates, embed, encoder_for, ensure_tokens, text_key
 from stickgen_core.text.forget import keep_only
+from stickgen_core.text.tokens import verify_tokens
 
 WORDS = ["a person walks", "a person walks forward", "someone jumps", "the man waves his left hand", "a dog"]
 
@@ -68,6 +69,18 @@ def test_incremental_states_equal_fresh_ones_and_damage_is_named(tmp_path):
     shard.write_bytes(data)
     with pytest.raises(Corrupt, match=shard.stem):
         ensure_tokens(WORDS, encoder, tmp_path / "b", flush_rows=2, flush_s=10)
+
+
+def test_a_flipped_bit_in_the_manifest_of_states_is_found_and_embedding_again_writes_it(tmp_path):
+    encoder = encoder_for(TextConfig(encoder="hashing", hashing_width=16))
+    states = ensure_tokens(WORDS, encoder, tmp_path, flush_rows=2, flush_s=10)
+    path = states.folder / "manifest.json"
+    data = path.read_bytes()
+    for place in range(len(data)):
+        path.write_bytes(data[:place] + bytes([data[place] ^ (1 << place % 8)]) + data[place + 1 :])
+        assert verify_tokens(states.folder.parent)
+    ensure_tokens(WORDS, encoder, tmp_path, flush_rows=2, flush_s=10)
+    assert verify_tokens(states.folder.parent) == [] and path.read_bytes() == data
 
 
 def test_forgotten_texts_lose_their_states_too(tmp_path):
