@@ -60,8 +60,8 @@ def _check_arrays(clip: Clip) -> None:
     }  # fmt: skip
     for name, shape in expected.items():
         found = getattr(clip, name).shape
-        if len(found) != len(shape) or any(want not in (None, have) for want, have in zip(shape, found, strict=True)):
-            raise BadClip(clip.id, "wrong_shape", f"{name}: expected {list(shape)} (None is any), found {list(found)}")
+        if 0 in found or len(found) != len(shape) or any(want not in (None, have) for want, have in zip(shape, found, strict=True)):
+            raise BadClip(clip.id, "wrong_shape", f"{name}: expected {list(shape)} (None is any but 0), found {list(found)}")
         if getattr(clip, name).dtype.kind == "f" and not np.isfinite(getattr(clip, name)).all():
             raise BadClip(clip.id, "non_finite", f"{name} holds NaN or infinity")
 
@@ -71,15 +71,29 @@ def _check_text(clip: Clip, text: Text) -> None:
         raise BadClip(clip.id, "bad_text", f"{text.text!r}: expected valid Unicode text")
     if text.kind not in TEXT_KINDS:
         raise BadClip(clip.id, "bad_text", f"kind {text.kind!r}: expected one of {', '.join(TEXT_KINDS)}")
+    if text.actor is not None and not (_is_whole(text.actor) and 0 <= text.actor < clip.actors):
+        raise BadClip(clip.id, "bad_text", f"actor {text.actor!r}: expected None or the number of one of {clip.actors} people")
     if not (math.isfinite(text.start_s) and math.isfinite(text.end_s)):
         raise BadClip(clip.id, "bad_text", f"span {text.start_s} to {text.end_s} s is not finite")
 
 
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
 def _check_scalars(clip: Clip) -> None:
+    for label, value, absent in (
+        ("licence", clip.licence, False), ("camera_source", clip.camera_source, False),
+        ("official_split", clip.official_split, True), ("protocol", clip.protocol, True),
+    ):  # fmt: skip
+        if not (value is None and absent) and (not isinstance(value, str) or SURROGATE.search(value)):
+            raise BadClip(clip.id, "bad_metadata", f"{label} {value!r}: expected valid Unicode text")
     numbers = (clip.source_fps, *clip.window_s, *clip.origin_xz_m, clip.yaw_rad)
     if not all(map(math.isfinite, numbers)):
         raise BadClip(clip.id, "non_finite", f"source_fps, window_s, origin_xz_m, yaw_rad: {numbers}")
+    if not isinstance(clip.extra, Mapping):
+        raise BadClip(clip.id, "bad_extra", f"extra is {type(clip.extra).__name__}, expected names with values")
     try:
-        json.dumps(dict(clip.extra), allow_nan=False, sort_keys=True).encode()
+        json.dumps(dict(clip.extra), allow_nan=False, sort_keys=True, ensure_ascii=False).encode()
     except (TypeError, ValueError) as error:
         raise BadClip(clip.id, "bad_extra", f"extra is not plain finite JSON: {error}") from None

@@ -172,6 +172,60 @@ def test_foreign_samples_are_completed_or_refused_with_a_reason(tmp_path):
     assert clip.texts[0].text == "someone walks" and clip.physics.any() and (clip.joint_source == 2).all() and clip.actions.max() == -1
 
 
+def said(**changes):
+    return {"texts": [{"text": "a", "start_s": 0, "end_s": 1, "kind": "caption", "actor": 0} | changes]}
+
+
+@pytest.mark.parametrize(
+    ("odd", "reason"),
+    [
+        ({"motion": torch.zeros(40)}, "wrong_shape"),
+        ({"motion": torch.tensor(1.0)}, "wrong_shape"),
+        ({"motion": torch.zeros(40, 1, 0), "physics": torch.zeros(40, 6)}, "wrong_shape"),
+        ({"physics": torch.zeros(40, 1, 0)}, "wrong_shape"),
+        ({"motion": torch.zeros(40, 20).bfloat16()}, "wrong_dtype"),
+        ({"motion": torch.zeros(40, 20).to_sparse()}, "wrong_dtype"),
+        ({"motion": torch.empty(40, 20, device="meta")}, "wrong_dtype"),
+        ({"motion": torch.zeros(40, 20, dtype=torch.complex64)}, "wrong_dtype"),
+        ({"motion": torch.full((40, 20), 1e300, dtype=torch.float64)}, "non_finite"),
+        ({"actions": torch.full((40,), 70000)}, "out_of_range"),
+        ({"actions": torch.full((40,), 64)}, "out_of_range"),
+        ({"actions": torch.full((40,), -2)}, "out_of_range"),
+        ({"actions": torch.full((40,), 2.5)}, "out_of_range"),
+        ({"actions": torch.full((40,), float("nan"))}, "out_of_range"),
+        ({"joint_source": torch.full((22,), 257)}, "out_of_range"),
+        ({"present": torch.full((40,), float("nan"))}, "out_of_range"),
+        (said(actor="x"), "bad_text"),
+        (said(actor=2**40), "bad_text"),
+        (said(actor=-1), "bad_text"),
+        (said(actor=1.5), "bad_text"),
+        (said(kind=["caption"]), "bad_text"),
+        (said(text="\ud800"), "bad_text"),
+        (said(start_s="\ud800"), "bad_metadata"),
+        ({"texts": torch.zeros(3)}, "bad_metadata"),
+        ({"description": 7}, "bad_text"),
+        ({"id": torch.zeros(3)}, "bad_metadata"),
+        ({"licence": 5}, "bad_metadata"),
+        ({"protocol": 3}, "bad_metadata"),
+        ({"camera_source": 7}, "bad_metadata"),
+        ({"official_split": "\ud800"}, "bad_metadata"),
+        ({"source_fps": 10**400}, "bad_metadata"),
+        ({"source_fps": float("nan")}, "non_finite"),
+        ({"extra_json": '{"a": "\\ud800"}'}, "bad_extra"),
+        ({"extra_json": "[]"}, "bad_extra"),
+        ({"extra_json": "[" * 100_000}, "bad_metadata"),
+    ],
+)
+def test_one_odd_sample_is_one_row_of_the_ledger_and_the_rest_comes_in(tmp_path, odd, reason):
+    good = {"motion": torch.randn(40, 20), "actions": torch.full((40,), 63.0)}
+    torch.save([good, good | odd, good], tmp_path / "foreign.pt")
+    corpus = import_pt(
+        tmp_path / "foreign.pt", tmp_path / "f", shards=tmp_path / "shards", name="f", source="mine", licence="own", fps=25.0
+    )
+    assert len(corpus) == 2 and corpus.verify() == [] and corpus.index["action"].to_pylist() == [63, 63]
+    assert corpus.ledger()["reason"].to_pylist() == [reason] and corpus.ledger()["detail"][0].as_py()
+
+
 def test_a_file_that_could_run_code_is_refused(tmp_path):
     class Evil:
         def __reduce__(self):
