@@ -10,7 +10,7 @@ from stickgen_core.corpus.shards import OpenShard
 from stickgen_core.corpus.store import Corpus
 from stickgen_core.corpus.verify import verify_folder
 from stickgen_core.errors import StickgenError
-from stickgen_core.records.manifest import Manifest
+from stickgen_core.records.manifest import Manifest, find_manifest, lost_files
 from stickgen_core.settings import Settings
 from stickgen_pipeline.steps import Check, Verdict
 
@@ -20,14 +20,15 @@ READ_BACK = ".steps/read_back"  # among the receipts: losing it costs a second r
 def store_is_whole(settings: Settings) -> Check:
     """The gate of a profile's corpora; what it has read is remembered in the machine's own state, never in an artefact."""
     return Check(
-        "store_is_whole", "Every shard, row and digest of the corpus holds.", partial(_store_is_whole, settings.places.data / READ_BACK)
-    )
+        "store_is_whole", "Every shard, row and digest of the corpus holds.",
+        partial(_store_is_whole, settings.places.data / READ_BACK, settings.places.text_vectors),
+    )  # fmt: skip
 
 
-def _store_is_whole(memory: Path, manifest: Manifest, folder: Path, fresh: bool) -> Verdict:
+def _store_is_whole(memory: Path, text_vectors: Path, manifest: Manifest, folder: Path, fresh: bool) -> Verdict:
     """A new artefact is read back digest by digest, but for clips that were and whose shards are unchanged; a reused one must be there."""
     if not fresh:
-        problems = _missing_shards(folder)
+        problems = [*_missing_shards(folder), *_missing_vectors(text_vectors, manifest)]
         return Verdict(
             not problems, problems[0] if problems else "every shard is there", {"problems": len(problems), "limit": 0, "read_back": 0}
         )
@@ -52,6 +53,16 @@ def _missing_shards(folder: Path) -> list[str]:
         except StickgenError as error:
             problems.append(str(error))
     return problems
+
+
+def _missing_vectors(text_vectors: Path, manifest: Manifest) -> list[str]:
+    """Files of the text vectors that an embedded corpus names; one that is lost is made again by embedding again."""
+    if "encoder_digest" not in manifest.notes:
+        return []
+    folder = text_vectors / str(manifest.notes["encoder_digest"])
+    vectors = find_manifest(folder)
+    lost = ["manifest.json"] if vectors is None else lost_files(folder, vectors)
+    return [f"{folder / name}: missing or cut off" for name in lost]
 
 
 def counts_add_up(manifest: Manifest, folder: Path, fresh: bool) -> Verdict:

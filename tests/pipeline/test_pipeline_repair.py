@@ -8,6 +8,7 @@ from stickgen_core.corpus import Corpus
 from stickgen_core.corpus.repair import DAMAGED, set_damaged_aside, shards_of
 from stickgen_core.corpus.verify import verify_folder
 from stickgen_core.records.manifest import read_manifest
+from stickgen_core.text.vectors import verify_vectors
 from stickgen_pipeline.checks import store_is_whole
 
 
@@ -47,6 +48,18 @@ def test_a_lost_shard_is_written_again_without_being_asked(root):
     again = root.build()
     assert digests(again) == before and not again["canonical/synthetic"].reused
     assert not any(verify_folder(folder) for folder in corpora(root))
+    assert all(outcome.reused for outcome in root.build().values())
+
+
+def test_a_lost_shard_of_text_vectors_is_encoded_again_without_being_asked(root):
+    before, folders = digests(root.build()), list((root.folder / "text_vectors").glob("*/"))
+    assert folders
+    for folder in folders:
+        next(folder.glob("*.arrow")).unlink()
+        assert verify_vectors(folder)
+    again = root.build()
+    assert digests(again) == before and not any(outcome.blocked_by for outcome in again.values())
+    assert not any(verify_vectors(folder) for folder in folders)
     assert all(outcome.reused for outcome in root.build().values())
 
 
