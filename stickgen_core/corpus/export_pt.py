@@ -18,7 +18,7 @@ from stickgen_core.corpus.shards import disk_errors
 from stickgen_core.corpus.store import Corpus
 from stickgen_core.errors import MissingInput, StickgenError
 from stickgen_core.records.digests import digest_file, digest_json
-from stickgen_core.records.manifest import FileRecord, Manifest, read_manifest, seal_problems, with_seal, write_manifest
+from stickgen_core.records.manifest import FileRecord, Manifest, read_manifest, seal_problems, write_manifest
 from stickgen_core.records.publish import publish_text, publishing, temporary_beside
 from stickgen_core.sources.recording import Text
 
@@ -65,7 +65,7 @@ def export_pt(
         with publishing(path) as temporary, temporary.open("wb") as file:
             _save(samples, file)
     publish_text(_md5_path(path), f"{_md5(path)}  {path.name}\n")
-    write_manifest(path, _export_manifest(sources, path, len(samples), fields))
+    write_manifest(path, _export_manifest(sources, path, len(samples), fields), seal=True)
     return path
 
 
@@ -202,8 +202,8 @@ def _md5(path: Path) -> str:
 
 def _export_manifest(sources: Sequence[Corpus], path: Path, samples: int, fields: Sequence[str]) -> Manifest:
     files = {file.name: FileRecord(file.stat().st_size, digest_file(file)) for file in (path, _md5_path(path))}
-    return with_seal(Manifest(
+    return Manifest(
         name=f"export/{path.name}", kind="export", digest=files[path.name].sha256, recipe=digest_json({"export_pt": 2, "fields": list(fields)}),
         parents={corpus.manifest.name: corpus.digest for corpus in sources},
         counts={"clips": samples}, files=files, notes={"fields": list(fields)},
-    ))  # fmt: skip
+    )  # fmt: skip

@@ -8,7 +8,7 @@ import io
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from stickgen_core.corpus.index import annotations_digest, clips_digest, data_ve
 from stickgen_core.corpus.ledger import by_reason
 from stickgen_core.errors import Corrupt, MissingInput, StickgenError
 from stickgen_core.records.digests import digest_bytes, digest_json
-from stickgen_core.records.manifest import FileRecord, Manifest, manifest_path, manifest_values, read_manifest, write_manifest
+from stickgen_core.records.manifest import FileRecord, Manifest, manifest_path, read_manifest, write_manifest
 from stickgen_core.records.publish import publish_bytes, sweep, temporary_beside
 
 LOCK_NAME = ".lock"
@@ -92,7 +92,7 @@ def sealed(manifest: Manifest) -> Manifest:
     """The manifest with a digest of itself in notes.store.seal, so that a flipped bit in it is found as well."""
     store = {k: v for k, v in manifest.notes[STORE_NOTE].items() if k != "seal"}
     bare = replace(manifest, notes={**manifest.notes, STORE_NOTE: store})
-    seal = digest_json(manifest_values(bare))
+    seal = digest_json(asdict(bare))
     return replace(bare, notes={**manifest.notes, STORE_NOTE: {**store, "seal": seal}})
 
 

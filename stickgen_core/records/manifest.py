@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,6 @@ class Manifest:
     files     path below the folder -> size and SHA-256 (immutable shards may be listed by the corpus index instead)
     notes     results that belong to the content: statistics, warnings, verdicts
     made      when, where, how long, with what: never part of the identity
-    seal      digest of all the rest, so that a flipped bit in the manifest is found; empty where there is none (corpora have theirs in notes.store)
     """
 
     name: str
@@ -52,7 +51,6 @@ class Manifest:
     notes: Mapping[str, Any] = field(default_factory=dict)
     made: Mapping[str, Any] = field(default_factory=dict)
     schema_version: int = SCHEMA_VERSION
-    seal: str = ""
 
     def is_current(self, recipe: str, parents: Mapping[str, str]) -> bool:
         """True if asking again with this recipe and these inputs would give this very artefact."""
@@ -64,22 +62,15 @@ def manifest_path(artefact: Path) -> Path:
     return artefact / MANIFEST_NAME if not artefact.suffix or artefact.is_dir() else artefact.with_name(artefact.name + ".manifest.json")
 
 
-def manifest_values(manifest: Manifest) -> dict[str, Any]:
-    """The manifest as JSON values; an empty seal is left out."""
+def manifest_text(manifest: Manifest, seal: bool = False) -> str:
+    """The manifest's file; with `seal` a digest of all the rest stands in it, so that a flipped bit is found."""
     values = asdict(manifest)
-    return values if values["seal"] else {name: value for name, value in values.items() if name != "seal"}
+    values |= {"seal": digest_json(values)} if seal else {}
+    return json.dumps(values, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def manifest_text(manifest: Manifest) -> str:
-    return json.dumps(manifest_values(manifest), indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def with_seal(manifest: Manifest) -> Manifest:
-    return replace(manifest, seal=digest_json(manifest_values(replace(manifest, seal=""))))
-
-
-def write_manifest(artefact: Path, manifest: Manifest) -> None:
-    publish_text(manifest_path(artefact), manifest_text(manifest))
+def write_manifest(artefact: Path, manifest: Manifest, seal: bool = False) -> None:
+    publish_text(manifest_path(artefact), manifest_text(manifest, seal))
 
 
 def read_manifest(artefact: Path) -> Manifest:
@@ -88,6 +79,7 @@ def read_manifest(artefact: Path) -> Manifest:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         files = {name: FileRecord(**record) for name, record in values.pop("files").items()}
+        values.pop("seal", None)
         manifest = Manifest(files=files, **values)
     except FileNotFoundError:
         raise MissingInput(f"{path}: not there; build it with `stickgen build`") from None
@@ -103,11 +95,10 @@ def read_manifest(artefact: Path) -> Manifest:
 def seal_problems(artefact: Path, manifest: Manifest) -> list[str]:
     """What is wrong with a sealed manifest's own bytes; nothing is known of one without a seal."""
     path = manifest_path(artefact)
-    if manifest.seal and with_seal(manifest) != manifest:
-        return [f"{path}: its seal does not match its content; the manifest was changed after it was published"]
-    if manifest.seal and path.read_bytes() != manifest_text(manifest).encode():
-        return [f"{path}: the same values in other bytes than were published"]
-    return []
+    found = path.read_bytes()
+    if "seal" not in json.loads(found) or found == manifest_text(manifest, seal=True).encode():
+        return []
+    return [f"{path}: its seal does not match its content; the manifest was changed after it was published"]
 
 
 def lost_files(folder: Path, manifest: Manifest) -> list[str]:

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from stickgen_core.errors import Corrupt, MissingInput
 from stickgen_core.records.digests import digest_bytes, digest_file, field_digest
-from stickgen_core.records.manifest import FileRecord, Manifest, find_manifest, lost_files, seal_problems, with_seal, write_manifest
+from stickgen_core.records.manifest import FileRecord, Manifest, find_manifest, lost_files, seal_problems, write_manifest
 from stickgen_core.records.publish import exclusively, publish_bytes, publishing, sweep
 from stickgen_core.text.batches import in_portions
 from stickgen_core.text.encoders import GOLDEN_TEXT, Encoder, Progress, normal_form, telling, text_key
@@ -122,7 +122,7 @@ def _publish(folder: Path, encoder: Encoder) -> TextVectors:
     golden = vectors.vectors([text_key(encoder.digest, GOLDEN_TEXT)])[0]
     notes["golden_digest"] = field_digest("vector", golden).hex()
     counts = {"vectors": len(vectors), "width": vectors.width}
-    write_manifest(folder, with_seal(replace(draft, digest=vectors.content_digest(), counts=counts, notes=notes)))
+    write_manifest(folder, replace(draft, digest=vectors.content_digest(), counts=counts, notes=notes), seal=True)
     return TextVectors.open(folder)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from stickgen_core.records.manifest import with_seal, write_manifest
+from stickgen_core.records.manifest import write_manifest
 from stickgen_core.records.publish import exclusively, sweep
 from stickgen_core.text.cache import LOCK_NAME, file_records, recovered, write_index, write_shard
 from stickgen_core.text.encoders import GOLDEN_TEXT, text_key
@@ -39,7 +39,7 @@ def keep_only(folder: Path, texts: Iterable[str]) -> int:
         left = TextVectors.reindexed(folder, vectors.manifest)
         counts = {**vectors.manifest.counts, "vectors": len(left)}
         files = file_records(folder, leaving=old)
-        write_manifest(folder, with_seal(replace(vectors.manifest, digest=left.content_digest(), counts=counts, files=files)))
+        write_manifest(folder, replace(vectors.manifest, digest=left.content_digest(), counts=counts, files=files), seal=True)
         for name in old:
             (folder / name).unlink(missing_ok=True)
     return len(gone)

@@ -20,7 +20,6 @@ from stickgen_core.records.manifest import (
     lost_files,
     read_manifest,
     seal_problems,
-    with_seal,
     write_manifest,
 )
 from stickgen_core.records.publish import exclusively, publish_bytes, sweep
@@ -177,7 +176,7 @@ def _check(folder: Path) -> None:
 def _publish(folder: Path, found: TokenStates, encoder_digest: str) -> None:
     keys = sorted(found._places)
     files = {path.name: FileRecord(path.stat().st_size, path.stem) for path in sorted(folder.glob(f"*{SHARD_SUFFIX}"))}
-    write_manifest(folder, with_seal(Manifest(
+    write_manifest(folder, Manifest(
         name="token_states", kind="token_states", digest=found.digest(keys), recipe=encoder_digest, counts={"texts": len(keys)}, files=files,
         notes={"width": found.width, "encoder_digest": encoder_digest},
-    )))  # fmt: skip
+    ), seal=True)  # fmt: skip
