@@ -39,14 +39,14 @@ def problems(folder: Path, root: str) -> list[str]:
         found.append(f"{TABLE}: SHA-256 is {hashlib.sha256(raw).hexdigest()}, not the root digest {root}")
     try:
         table = json.loads(raw)
-        files, artefacts = table["files"], table["artefacts"]
-    except (ValueError, KeyError, TypeError) as error:
+        files, artefacts = {name: record["sha256"] for name, record in table["files"].items()}, table["artefacts"]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         return [*found, f"{TABLE}: not the table of a bundle ({error})"]
-    for name, record in files.items():
+    for name, digest in files.items():
         path = folder / name
         if not path.is_file():
             found.append(f"{name}: missing")
-        elif hashlib.sha256(path.read_bytes()).hexdigest() != record["sha256"]:
+        elif hashlib.sha256(path.read_bytes()).hexdigest() != digest:
             found.append(f"{name}: altered; SHA-256 is not the one in {TABLE}")
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
