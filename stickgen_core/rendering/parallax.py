@@ -157,6 +157,8 @@ class _Folders:
         folder = sample_folder(self.root, sample, actor)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / METADATA).unlink(missing_ok=True)
+        for old in folder.iterdir():  # never written over: an artefact that was set aside shares its files
+            old.unlink()
         records = []
         for record, data in drawn:
             (folder / record["file"]).write_bytes(data)

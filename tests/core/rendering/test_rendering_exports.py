@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import struct
 from dataclasses import replace
 
@@ -140,6 +141,17 @@ def test_parallax_has_the_documented_names_and_goes_on_where_it_was(tmp_path):
     again = write_parallax(clips, tmp_path, small(), fps=FPS, seed=1, actors=2)
     assert again.written == 2
     assert {p: p.read_bytes() for p in tmp_path.rglob("*.*")} == bytes_before
+
+
+def test_pictures_that_were_set_aside_are_never_drawn_over(tmp_path):
+    """Setting an artefact aside costs no bytes: both names are one file, and only a new file leaves the old one as it was."""
+    clips = [clip(30)]
+    write_parallax(clips, tmp_path, small(), fps=FPS, seed=1, actors=1)
+    picture = next(tmp_path.rglob("*.png"))
+    aside, before = tmp_path / "aside", picture.read_bytes()
+    os.link(picture, aside)
+    write_parallax(clips, tmp_path, small(), fps=FPS, seed=2, actors=1)
+    assert picture.read_bytes() != before == aside.read_bytes()
 
 
 def test_packed_parallax_holds_the_same_pictures_and_goes_on_after_the_last_whole_shard(tmp_path):
