@@ -5,9 +5,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
-from stickgen_core.errors import StickgenError
 from stickgen_core.records.environment import git_state
 from stickgen_core.records.manifest import find_manifest, read_manifest
 from stickgen_core.records.pins import pins
@@ -19,9 +17,9 @@ from stickgen_pipeline.evidence import Line, asked, line
 from stickgen_pipeline.freshness import freshness
 from stickgen_pipeline.graph import steps_of
 from stickgen_pipeline.profile import run_of
+from stickgen_pipeline.recorded_tests import proved_by_tests, recorded_tests
 from stickgen_pipeline.resources import state_of
 
-TEST_RESULTS = "tests.xml"
 # Which test proves what no artefact can show.
 RESUME = "tests/core/training/test_checkpoint_resume.py"
 INIT_FROM, LORA, SAFETY = (
@@ -37,7 +35,7 @@ def checklist(settings: Settings) -> Iterator[tuple[str, Iterator[Line]]]:
     yield "P 1.1 training pipeline", _training(settings)
     yield "P 1.2 data pipeline, R 9.2", _data(settings)
     yield "P 1.3 evaluation pipeline, R 9.4", _evaluation(settings)
-    yield "P 2 test suite", _tests(settings)
+    yield "P 2 test suite", recorded_tests(settings)
     yield "P 3 model selection", _selection(settings)
     yield "P 4 deployment", _deployment(settings)
     yield "P 5 monitoring", _monitoring(settings)
@@ -63,9 +61,9 @@ def _training(settings: Settings) -> Iterator[Line]:
     yield asked("training entry points resolve", parse)
     for variant, stage in _names(settings):
         yield asked(f"{variant} {stage} trains", partial(_trained, settings, variant, stage))
-    yield _proved_by_tests(settings, "checkpoint resume works (flag, variable, configuration)", RESUME)
-    yield _proved_by_tests(settings, "--init_from loads pretrained weights only", INIT_FROM)
-    yield _proved_by_tests(settings, "LoRA freezes the base and trains adapters only", LORA)
+    yield proved_by_tests(settings, "checkpoint resume works (flag, variable, configuration)", RESUME)
+    yield proved_by_tests(settings, "--init_from loads pretrained weights only", INIT_FROM)
+    yield proved_by_tests(settings, "LoRA freezes the base and trains adapters only", LORA)
     for variant in settings.config.pipeline.variants:
         yield asked(f"{variant}: SFT starts from its pretraining, LoRA from its SFT", partial(_warm_starts, settings, variant))
 
@@ -140,7 +138,7 @@ def _evaluation(settings: Settings) -> Iterator[Line]:
         yield asked(f"{name} of every checkpoint", partial(measured, name))
     for bar, title in (("robustness", "adversarial evaluation"), ("robustness_gap", "robustness gap below 30 %")):
         yield asked(title, partial(_bar, reports, bar))
-    yield _proved_by_tests(settings, "safety critic finds what it should", SAFETY)
+    yield proved_by_tests(settings, "safety critic finds what it should", SAFETY)
 
 
 def _reports(settings: Settings) -> dict[str, dict[str, Any]]:
@@ -166,62 +164,6 @@ def _bar(reports: dict[str, dict[str, Any]], name: str) -> tuple[bool | None, st
     passed = [title for title, row in known.items() if row["passed"]]
     values = ", ".join(f"{title} {row['value']:.3g}" for title, row in known.items() if row.get("value") is not None)
     return len(passed) == len(known), f"{len(passed)} of {len(known)} meet {next(iter(known.values()))['limit']:g}: {values}"
-
-
-def _tests(settings: Settings) -> Iterator[Line]:
-    path = settings.places.registry_file.with_name(TEST_RESULTS)
-    found = _junit(path)
-    if found is None:
-        yield line("all tests pass", None, f"no record; run `make test ARGS=--junitxml={path}`")
-        return
-    bad = found["failures"] + found["errors"]
-    yield line("all tests pass", not bad, f"{found['tests']} tests, {bad} failed, {found['skipped']} skipped, {found['at']} ({path})")
-    for title, part in (("unit: transformer", "core.model"), ("unit: objective and sampler", "core.training"), ("unit: safety critic", "safety"),
-                        ("unit: metrics", "core.evaluation"), ("integration: resume", "checkpoint_resume"), ("integration: SFT init", "sft_init_from"),
-                        ("expressions and rendering", "core.rendering"), ("multi-actor", "actors")):  # fmt: skip
-        number = sum(part in name for name in found["names"])
-        yield line(title, number > 0 or None, f"{number} tests" if number else f"tests named {part}: {_missing(found, part)} ({path})")
-
-
-def _junit(path: Path) -> dict[str, Any] | None:
-    if not path.exists():
-        return None
-    try:
-        suite = ElementTree.parse(path).getroot().find(".//testsuite")
-    except ElementTree.ParseError as error:
-        raise StickgenError(f"{path}: not a JUnit record ({error}); run the tests again") from None
-    if suite is None:
-        raise StickgenError(f"{path}: no test suite in it; run the tests again")
-    skipped = [_named(case) for case in suite.iter("testcase") if case.find("skipped") is not None]
-    names = [_named(case) for case in suite.iter("testcase") if case.find("skipped") is None]
-    failed = {_named(case) for case in suite.iter("testcase") if case.find("failure") is not None or case.find("error") is not None}
-    numbers = {name: int(suite.get(name, "0")) for name in ("tests", "failures", "errors", "skipped")}
-    return {**numbers, "at": suite.get("timestamp", "")[:19], "names": names, "failed": failed, "left_out": skipped}
-
-
-def _named(case: ElementTree.Element) -> str:
-    return f"{case.get('classname', '')}.{case.get('name', '')}"
-
-
-def _missing(found: dict[str, Any], part: str) -> str:
-    """Why no test of that name proves anything."""
-    skipped = sum(part in name for name in found["left_out"])
-    return f"all {skipped} were skipped" if skipped else "not in the recorded run"
-
-
-def _proved_by_tests(settings: Settings, title: str, file: str) -> Line:
-    """Evidence that is a test: that it exists, and how it ended in the recorded run."""
-    if not (settings.root / file).exists():
-        return line(title, False, f"{file}: not there")
-    found = _junit(settings.places.registry_file.with_name(TEST_RESULTS))
-    if found is None:
-        return line(title, None, f"{file}; no recorded run of the tests")
-    stem = Path(file).stem
-    mine = [name for name in found["names"] if stem in name]
-    if not mine:
-        return line(title, None, f"{file}: {_missing(found, stem)}")
-    bad = [name for name in mine if name in found["failed"]]
-    return line(title, not bad, f"{file}: {len(mine)} tests, {len(bad)} failed")
 
 
 def _selection(settings: Settings) -> Iterator[Line]:
@@ -310,8 +252,10 @@ def _smoke(settings: Settings) -> Iterator[Line]:
 
         from stickgen_core.curation.safety import evaluate_motion_safety
         from stickgen_core.records.seeds import generator as draw
+        from stickgen_core.skeleton import stick_layout
 
-        motion = np.cumsum(draw(settings.config.seed, "smoke").standard_normal((100, 1, 20)) * 0.01, axis=0)
+        width = stick_layout(settings.config.skeleton.layout).width
+        motion = np.cumsum(draw(settings.config.seed, "smoke").standard_normal((100, 1, width)) * 0.01, axis=0)
         found = evaluate_motion_safety(motion, settings.config.curation.safety)
         return True, f"is_safe {found.is_safe}, {len(found.issues)} issues on a random walk"
 

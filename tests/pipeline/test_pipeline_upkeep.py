@@ -22,7 +22,7 @@ from stickgen_core.records.bundle import read_table
 from stickgen_core.records.bundle_verifier import problems
 from stickgen_core.records.manifest import read_manifest
 from stickgen_core.settings import AlertConfig
-from stickgen_pipeline import alerts, burying, cli, needs, release_lines
+from stickgen_pipeline import alerts, burying, cli, needs, recorded_tests, release_lines
 from stickgen_pipeline.burying import OWNER_TAG, bury_the_dead, is_alive, own_mark
 from stickgen_pipeline.checklist import listed_checks
 from stickgen_pipeline.commands.lineage import is_absent
@@ -210,15 +210,15 @@ def test_every_blocking_check_names_what_it_holds_back():
 
 def test_a_skipped_test_proves_nothing(root):
     settings = root.settings()
-    record = settings.places.registry_file.with_name(release_lines.TEST_RESULTS)
+    record = settings.places.registry_file.with_name(recorded_tests.TEST_RESULTS)
     record.parent.mkdir(parents=True, exist_ok=True)
     skipped = "<skipped message='no GPU'/>"
 
     def proved(*ends):
         cases = "".join(f"<testcase classname='tests.core.model.test_lora' name='t{n}'>{end}</testcase>" for n, end in enumerate(ends))
         record.write_text(f"<testsuites><testsuite>{cases}</testsuite></testsuites>")
-        found = release_lines._proved_by_tests(settings, "LoRA", release_lines.LORA)
-        (unit,) = (one for one in release_lines._tests(settings) if one.name == "unit: transformer")
+        found = recorded_tests.proved_by_tests(settings, "LoRA", release_lines.LORA)
+        (unit,) = (one for one in recorded_tests.recorded_tests(settings) if one.name == "unit: transformer")
         return found.state, found.evidence.partition(": ")[2], unit.state
 
     assert proved("", skipped) == ("ok", "1 tests, 0 failed", "ok")

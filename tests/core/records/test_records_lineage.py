@@ -230,7 +230,7 @@ def test_equal_records_give_an_equal_bundle(tmp_path, history, lineage):
 
 
 HERE = Redaction(
-    {"$DATA_ROOT": Path("/mnt/lab/raw"), "$STICKGEN_DATA": Path("/home/jane/sg/data"), "~": Path("/home/jane"), "$R": Path("/root")}
+    {"$DATA_ROOT": Path("/mnt/lab/raw"), "$STICKGEN_DATA": Path("/people/jane/sg/data"), "~": Path("/people/jane"), "$R": Path("/top")}
 )
 
 
@@ -238,10 +238,10 @@ HERE = Redaction(
     ("text", "said"),
     [
         ("/mnt/lab/raw/amass is not there", "$DATA_ROOT/amass is not there"),
-        ("/home/jane/sg/data/x and /home/jane/y", "$STICKGEN_DATA/x and ~/y"),
-        ("-I/home/jane: file:///root/z", "-I~: file://$R/z"),
-        (json.dumps("a\n/root/z"), json.dumps("a\n$R/z")),
-        ("/home/janet /mnt/lab/raw2 https://x.org/root/a a/root /root-motion", None),
+        ("/people/jane/sg/data/x and /people/jane/y", "$STICKGEN_DATA/x and ~/y"),
+        ("-I/people/jane: file:///top/z", "-I~: file://$R/z"),
+        (json.dumps("a\n/top/z"), json.dumps("a\n$R/z")),
+        ("/people/janet /mnt/lab/raw2 https://x.org/top/a a/top /top-motion", None),
     ],
 )
 def test_folders_of_a_machine_give_way_to_their_names_and_nothing_else_does(text, said):
@@ -255,7 +255,7 @@ def test_entries_and_configurations_that_name_folders_enter_a_bundle_without_the
         corpus, manifest=replace(corpus.manifest, notes={**corpus.manifest.notes, "absent": "/mnt/lab/raw/amass is not there"})
     )
     for one in (raw, corpus):
-        history.add(one, {"overrides": ["text.model=/home/jane/model"]}, {"python": "3.11"})
+        history.add(one, {"overrides": ["text.model=/people/jane/model"]}, {"python": "3.11"})
     lineage = Lineage(history.entries, {})
     walk, files = told(lineage.walk(lineage.find(corpus.key)), history, HERE)
     made = write_bundle(tmp_path / "b", walk, files, store_schema=1, facts={}, redaction=HERE)
@@ -266,8 +266,8 @@ def test_entries_and_configurations_that_name_folders_enter_a_bundle_without_the
 
 def test_a_file_that_names_a_folder_of_the_machine_is_refused(tmp_path, lineage):
     walk = lineage.walk(lineage.find("raw/amass"))
-    with pytest.raises(StickgenError, match="reports/a.json: names /home/jane, a folder of this machine"):
-        write_bundle(tmp_path / "b", walk, {"reports/a.json": b'"/home/jane/x"'}, store_schema=1, facts={}, redaction=HERE)
+    with pytest.raises(StickgenError, match="reports/a.json: names /people/jane, a folder of this machine"):
+        write_bundle(tmp_path / "b", walk, {"reports/a.json": b'"/people/jane/x"'}, store_schema=1, facts={}, redaction=HERE)
     assert not (tmp_path / "b").exists()
 
 
