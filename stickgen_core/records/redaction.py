@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-# A folder of one part (/root) is looked for only where a path begins: such a word may end an address. "\n" in JSON ends in a letter.
+# A folder of one part (/top) is looked for only where a path begins: such a word may end an address. "\n" in JSON ends in a letter.
 _BEGINS = r"(?:(?<![\w.~$-])|(?<=\\[bfnrt]))"
 _ENDS = r"(?![\w-])"
 

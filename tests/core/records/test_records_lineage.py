@@ -239,7 +239,7 @@ HERE = Redaction(
     [
         ("/mnt/lab/raw/amass is not there", "$DATA_ROOT/amass is not there"),
         ("/people/jane/sg/data/x and /people/jane/y", "$STICKGEN_DATA/x and ~/y"),
-        ("-I/people/jane: file:///top/z", "-I~: file://$R/z"),
+        ("-I/people/jane: url:///top/z", "-I~: url://$R/z"),
         (json.dumps("a\n/top/z"), json.dumps("a\n$R/z")),
         ("/people/janet /mnt/lab/raw2 https://x.org/top/a a/top /top-motion", None),
     ],
